@@ -100,6 +100,9 @@ class Tensor {
   void* raw() { return data_; }
   const void* raw() const { return data_; }
 
+  // True when nobody else shares the buffer, so that an operator may overwrite it.
+  bool unique() const { return owner_.use_count() == 1; }
+
   Tensor clone() const;
   // Same buffer, other shape with the same number of elements (checked by assert).
   Tensor reshaped(Dims dims) const;
