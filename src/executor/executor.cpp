@@ -1,0 +1,172 @@
+#include "executor/executor.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+#include "base/text.h"
+#include "executor/layout.h"
+#include "executor/step.h"
+#include "graph/shape_inference.h"
+#include "passes/pass.h"
+
+namespace octet {
+
+struct Executor::Impl {
+  Graph graph;
+  ExecutorOptions options;
+  std::vector<exec::StepPtr> steps;
+  std::vector<std::vector<size_t>> taps_of_value;  // by ValueId
+  std::shared_ptr<exec::BufferPool> pool = std::make_shared<exec::BufferPool>();
+
+  Status compile(const Graph& source);
+  Status check_inputs(const std::vector<Tensor>& inputs) const;
+  void tap(const exec::Frame& frame, ValueId id, const TapSink& sink) const;
+  Result<std::vector<Tensor>> run(const std::vector<Tensor>& inputs, const TapSink& sink, std::vector<double>* times) const;
+};
+
+namespace {
+
+// Makes every tapped value a graph output while passes run, so that none of them removes or renames it.
+Result<std::vector<ValueId>> find_taps(const Graph& graph, const std::vector<std::string>& names) {
+  std::vector<ValueId> ids;
+  for (const std::string& name : names) {
+    const ValueId id = graph.find_value(name);
+    if (id == kNoValue) {
+      std::vector<std::string> all;
+      for (size_t v = 0; v < graph.value_count(); ++v) all.push_back(graph.value(static_cast<ValueId>(v)).name);
+      return not_found("there is no tensor '" + name + "' to observe." + did_you_mean(name, all));
+    }
+    ids.push_back(id);
+  }
+  return ids;
+}
+
+}  // namespace
+
+Tensor TensorView::to_tensor() const {
+  Tensor out(dtype, dims);
+  if (numel == 0) return out;
+  if (channels_last) exec::to_plain(static_cast<const float*>(data), out.data<float>(), dims);
+  else std::memcpy(out.raw(), data, static_cast<size_t>(out.nbytes()));
+  return out;
+}
+
+Status Executor::Impl::compile(const Graph& source) {
+  graph = source;
+  const size_t real_outputs = graph.outputs.size();
+  OCTET_ASSIGN(const std::vector<ValueId> taps, find_taps(graph, options.taps));
+  graph.outputs.insert(graph.outputs.end(), taps.begin(), taps.end());
+  PassOptions passes;
+  passes.fold_quantized_weights = true;  // dequantize weights once, now
+  passes.verify_each = false;
+  OCTET_RETURN_IF_ERROR(run_passes(graph, passes).status());
+  const std::vector<ValueId> tapped(graph.outputs.begin() + static_cast<int64_t>(real_outputs), graph.outputs.end());
+  graph.outputs.resize(real_outputs);
+  taps_of_value.resize(graph.value_count());
+  std::vector<bool> is_protected(graph.value_count(), false);
+  for (ValueId id : graph.outputs) is_protected[static_cast<size_t>(id)] = true;
+  for (size_t t = 0; t < tapped.size(); ++t) {
+    is_protected[static_cast<size_t>(tapped[t])] = true;
+    taps_of_value[static_cast<size_t>(tapped[t])].push_back(t);
+  }
+  steps = exec::make_steps(graph, is_protected, options.fuse);
+  return Status::ok();
+}
+
+Status Executor::Impl::check_inputs(const std::vector<Tensor>& inputs) const {
+  if (inputs.size() != graph.inputs.size())
+    return invalid_argument("the network has " + std::to_string(graph.inputs.size()) + " inputs, got " +
+                            std::to_string(inputs.size()));
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Value& declared = graph.value(graph.inputs[i]);
+    bool fits = declared.dtype == DType::kUndefined || declared.dtype == inputs[i].dtype();
+    if (declared.shape) {
+      fits = fits && declared.shape->size() == inputs[i].dims().size();
+      for (size_t d = 0; fits && d < declared.shape->size(); ++d)
+        fits = !(*declared.shape)[d].is_static() || (*declared.shape)[d].coefficient == inputs[i].dims()[d];
+    }
+    if (!fits)
+      return invalid_argument("input '" + declared.name + "' expects " + dtype_name(declared.dtype) + " " +
+                              (declared.shape ? shape_to_string(*declared.shape) : "?") + ", got " +
+                              dtype_name(inputs[i].dtype()) + " " + dims_to_string(inputs[i].dims()));
+  }
+  return Status::ok();
+}
+
+void Executor::Impl::tap(const exec::Frame& frame, ValueId id, const TapSink& sink) const {
+  for (size_t t : taps_of_value[static_cast<size_t>(id)]) {
+    const Tensor& x = frame.any(id);
+    if (x.defined()) sink(t, {x.dtype(), x.dims(), frame.only_channels_last(id), x.raw(), x.numel()});
+  }
+}
+
+Result<std::vector<Tensor>> Executor::Impl::run(const std::vector<Tensor>& inputs, const TapSink& sink,
+                                                std::vector<double>* times) const {
+  OCTET_RETURN_IF_ERROR(check_inputs(inputs));
+  omp_set_num_threads(options.threads);  // of this calling thread only
+  exec::Frame frame(graph, pool);
+  for (size_t v = 0; v < graph.value_count(); ++v) {
+    const auto id = static_cast<ValueId>(v);
+    if (graph.is_constant(id)) frame.set(id, *graph.value(id).constant, false);
+  }
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    frame.set(graph.inputs[i], inputs[i], false);
+    if (sink) tap(frame, graph.inputs[i], sink);
+  }
+  for (const exec::StepPtr& step : steps) {
+    const auto begin = std::chrono::steady_clock::now();
+    const Status done = step->run(frame);
+    if (!done.is_ok()) {
+      const Node& node = graph.nodes[step->nodes[0]];
+      const bool named = done.message().find("'" + node.name + "'") != std::string::npos;
+      return named ? done : done.at("node '" + node.name + "' (" + node.op_type + ")");
+    }
+    if (times != nullptr)
+      times->push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count());
+    if (sink)
+      for (ValueId id : step->writes) tap(frame, id, sink);
+    for (ValueId id : step->dying) frame.release(id);
+  }
+  std::vector<Tensor> outputs;
+  for (ValueId id : graph.outputs) {
+    OCTET_ASSIGN(Tensor out, frame.plain(id));
+    outputs.push_back(std::move(out));
+  }
+  return outputs;
+}
+
+Executor::Executor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Executor::~Executor() = default;
+
+Result<std::unique_ptr<Executor>> Executor::create(const Graph& graph, const ExecutorOptions& options) {
+  auto impl = std::make_unique<Impl>();
+  impl->options = options;
+  if (impl->options.threads < 1) impl->options.threads = std::max(1, omp_get_num_procs());
+  OCTET_RETURN_IF_ERROR(impl->compile(graph));
+  return std::unique_ptr<Executor>(new Executor(std::move(impl)));
+}
+
+Result<std::vector<Tensor>> Executor::run(const std::vector<Tensor>& inputs, const TapSink& sink) const {
+  return impl_->run(inputs, sink, nullptr);
+}
+
+Result<std::vector<double>> Executor::profile(const std::vector<Tensor>& inputs) const {
+  std::vector<double> times;
+  OCTET_RETURN_IF_ERROR(impl_->run(inputs, {}, &times).status());
+  return times;
+}
+
+std::vector<std::string> Executor::describe() const {
+  std::vector<std::string> lines;
+  for (const exec::StepPtr& step : impl_->steps) {
+    std::string line;
+    for (size_t n : step->nodes) line += (line.empty() ? "" : "+") + impl_->graph.nodes[n].op_type;
+    lines.push_back(line + " '" + impl_->graph.nodes[step->nodes[0]].name + "' on " + step->kernel());
+  }
+  return lines;
+}
+
+}  // namespace octet

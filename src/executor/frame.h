@@ -1,0 +1,71 @@
+// What one run() of the executor owns: a slot per value, in either or both memory layouts.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "octet/graph.h"
+
+namespace octet::exec {
+
+// Recycles activation buffers between steps and runs: fresh memory costs a page fault per 4 KiB.
+class BufferPool : public std::enable_shared_from_this<BufferPool> {
+ public:
+  ~BufferPool();
+  // A tensor whose buffer returns to the pool with its last view.
+  Result<Tensor> allocate(DType dtype, const Dims& dims);
+
+ private:
+  void* take(size_t bytes, size_t* capacity);
+  void give_back(void* buffer, size_t capacity);
+
+  std::mutex mutex_;
+  std::multimap<size_t, void*> free_;  // by capacity
+};
+
+// True when N,C,H,W and N,H,W,C are the same sequence of bytes.
+bool layout_is_trivial(const Dims& dims);
+
+class Frame {
+ public:
+  Frame(const Graph& graph, std::shared_ptr<BufferPool> pool)
+      : graph_(graph), pool_(std::move(pool)), slots_(graph.value_count()) {}
+
+  const Dims& dims(ValueId id) const { return any(id).dims(); }
+  DType dtype(ValueId id) const { return any(id).dtype(); }
+  // Stored channels-last and not row-major as well.
+  bool only_channels_last(ValueId id) const { return !slot(id).plain.defined() && slot(id).channels_last.defined(); }
+  bool has_channels_last(ValueId id) const { return slot(id).channels_last.defined(); }
+  const Tensor& any(ValueId id) const { return slot(id).plain.defined() ? slot(id).plain : slot(id).channels_last; }
+
+  // The value in the asked layout, converted and remembered if needed. channels_last() needs rank 4 and float32.
+  Result<Tensor> plain(ValueId id);
+  Result<Tensor> channels_last(ValueId id);
+
+  // `tensor` has logical dims N,C,H,W; with channels_last its elements lie in N,H,W,C order.
+  void set(ValueId id, Tensor tensor, bool channels_last);
+
+  // The buffer of `id` for overwriting, when it is among `dying`, nobody shares it and it lies in that layout;
+  // an undefined tensor otherwise.
+  Tensor take_for_overwrite(ValueId id, bool channels_last, const std::vector<ValueId>& dying);
+  void release(ValueId id) { slot(id) = {}; }
+
+  Result<Tensor> allocate(DType dtype, const Dims& dims) { return pool_->allocate(dtype, dims); }
+  const Graph& graph() const { return graph_; }
+
+ private:
+  struct Slot {
+    Tensor plain;
+    Tensor channels_last;
+  };
+  const Slot& slot(ValueId id) const { return slots_[static_cast<size_t>(id)]; }
+  Slot& slot(ValueId id) { return slots_[static_cast<size_t>(id)]; }
+
+  const Graph& graph_;
+  std::shared_ptr<BufferPool> pool_;
+  std::vector<Slot> slots_;
+};
+
+}  // namespace octet::exec
