@@ -1,0 +1,97 @@
+// load_onnx and parse_onnx: bytes -> checked Graph.
+#include <google/protobuf/stubs/logging.h>
+
+#include <algorithm>
+#include <exception>
+#include <filesystem>
+#include <limits>
+#include <memory>
+
+#include "base/files.h"
+#include "graph/shape_inference.h"
+#include "graph/verify.h"
+#include "octet/onnx.h"
+#include "onnx/file_check.h"
+#include "onnx/graph_reader.h"
+#include "onnx/opset_upgrade.h"
+
+namespace octet {
+namespace {
+
+constexpr int64_t kLargestMessage = std::numeric_limits<int32_t>::max();  // protobuf counts in 32 bits
+
+Status too_large() {
+  return resource_limit("an ONNX file may have at most 2 GiB; save the weights as external data beside the model");
+}
+
+Result<std::unique_ptr<onnx::ModelProto>> parse_model(std::string_view bytes) {
+  if (static_cast<int64_t>(bytes.size()) > kLargestMessage) return too_large();
+  OCTET_RETURN_IF_ERROR(check_onnx_file(bytes));
+  const google::protobuf::LogSilencer silencer;
+  auto model = std::make_unique<onnx::ModelProto>();
+  if (!model->ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+    return data_corrupt("the file is damaged: its fields cannot be decoded; get it again");
+  return model;
+}
+
+// What inference could not find out, the file may know: operators whose output shape depends on data, say.
+void apply_hints(const ValueHints& hints, Graph& graph) {
+  for (const auto& [name, type] : hints) {
+    const ValueId id = graph.find_value(name);
+    if (id == kNoValue || graph.is_constant(id)) continue;
+    Value& value = graph.value(id);
+    if (value.dtype == DType::kUndefined) value.dtype = type.dtype;
+    if (!type.shape) continue;
+    if (!value.shape) value.shape = type.shape;
+    if (value.shape->size() != type.shape->size()) continue;
+    for (size_t i = 0; i < type.shape->size(); ++i)
+      if (!(*value.shape)[i].is_known()) (*value.shape)[i] = (*type.shape)[i];
+  }
+}
+
+Result<Graph> build_graph(onnx::ModelProto& model, const std::string& folder) {
+  ExternalReader external(folder);
+  GraphReader reader(model, external);
+  OCTET_ASSIGN(Graph graph, reader.read());
+  if (graph.opset < kOldestWrittenOpset) OCTET_RETURN_IF_ERROR(upgrade_opset(graph, kOldestWrittenOpset));
+  OCTET_RETURN_IF_ERROR(verify(graph));
+  OCTET_RETURN_IF_ERROR(infer_shapes(graph));
+  apply_hints(reader.take_hints(), graph);
+  return graph;
+}
+
+// Nothing but a Status leaves this room.
+template <class Function>
+Result<Graph> guarded(Function function) {
+  try {
+    return function();
+  } catch (const std::bad_alloc&) {
+    return resource_limit("there is not enough memory to load the model");
+  } catch (const std::exception& e) {
+    return internal_error(std::string("loading the model failed: ") + e.what());
+  }
+}
+
+}  // namespace
+
+Result<Graph> load_onnx(const std::string& path) {
+  return guarded([&]() -> Result<Graph> {
+    std::error_code error;
+    const uintmax_t size = std::filesystem::file_size(path, error);
+    if (!error && size > static_cast<uintmax_t>(kLargestMessage)) return too_large().at(path);
+    OCTET_ASSIGN(std::string bytes, read_file(path, kLargestMessage));
+    OCTET_ASSIGN(std::unique_ptr<onnx::ModelProto> model, parse_model(bytes).at(path));
+    std::string().swap(bytes);
+    const std::string folder = std::filesystem::path(path).parent_path().string();
+    return build_graph(*model, folder.empty() ? "." : folder).at(path);
+  });
+}
+
+Result<Graph> parse_onnx(std::string_view bytes, const std::string& folder) {
+  return guarded([&]() -> Result<Graph> {
+    OCTET_ASSIGN(std::unique_ptr<onnx::ModelProto> model, parse_model(bytes));
+    return build_graph(*model, folder);
+  });
+}
+
+}  // namespace octet
