@@ -1,0 +1,117 @@
+// Running networks over data: calibration, evaluation, comparison, and the whole post-training quantization job.
+//
+// Images are independent: each worker thread takes images (or small fixed groups) and runs them alone, so that no
+// result depends on the number of threads or on which images stand side by side.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "octet/calibration.h"
+#include "octet/data.h"
+#include "octet/graph.h"
+#include "octet/progress.h"
+#include "octet/quantization.h"
+
+namespace octet {
+
+struct RunOptions {
+  int threads = 0;  // 0: as many as the machine has cores
+  ProgressSink progress;
+  const CancelFlag* cancel = nullptr;
+};
+
+// The inputs of a network as a data set wants to know them.
+std::vector<InputInfo> network_inputs(const Graph& graph);
+
+// ---- calibration --------------------------------------------------------------------------------------------------
+
+// Collects statistics of named tensors over images in one float pass; memory does not grow with their number.
+class QuantizationCalibrator {
+ public:
+  explicit QuantizationCalibrator(RunOptions options = {}) : options_(std::move(options)) {}
+
+  // The same images give the same statistics, byte for byte, for any order of `images` and any number of threads.
+  // Errors: an unknown tensor, a sample that cannot be read (the sentence names it), kCancelled.
+  Result<std::map<std::string, TensorStatistics>> collect_stats(const Graph& graph, const std::vector<std::string>& tensors,
+                                                                const Dataset& data,
+                                                                const std::vector<int64_t>& images) const;
+
+ private:
+  RunOptions options_;
+};
+
+// ---- evaluation ---------------------------------------------------------------------------------------------------
+
+struct EvalOptions {
+  RunOptions run;
+  int batch_size = 8;     // images a worker runs at once
+  int64_t max_images = 0;  // 0: all
+  DetectionSpec detection;
+};
+
+struct EvalReport {
+  std::string task;  // "classification", "detection", or "none" for data without labels
+  int64_t count = 0;
+  double top1 = 0, top5 = 0;               // percent
+  double top1_low = 0, top1_high = 0;      // 95 % Wilson interval, percent
+  double map50 = 0, map = 0;               // percent, COCO-style AP@0.5 and AP@[.5:.95]
+  double seconds = 0;                      // wall time of loading and running
+  std::vector<int64_t> predictions;        // arg-max of the first output per image (classification and none)
+  // The figure a person quotes: top-1 or mAP@0.5, in percent.
+  double score() const { return task == "detection" ? map50 : top1; }
+};
+
+Result<EvalReport> evaluate(const Graph& graph, const Dataset& data, const EvalOptions& options);
+
+// Percent of equal predictions; 100 for two empty lists.
+double agreement(const std::vector<int64_t>& a, const std::vector<int64_t>& b);
+
+// ---- comparison ---------------------------------------------------------------------------------------------------
+
+struct TensorDifference {
+  std::string tensor;
+  std::string op_type;  // of its producer in the first network; "output" marks graph outputs
+  bool is_output = false;
+  double sqnr_db = 0;  // 10 log10(signal power / noise power); +inf when equal
+  double cosine = 0;
+  double max_abs = 0;
+};
+
+struct CompareReport {
+  int64_t count = 0;
+  double agreement = 0;                    // percent of equal arg-max of the first output
+  std::vector<TensorDifference> tensors;   // worst SQNR first; names that both networks have
+};
+
+Result<CompareReport> compare(const Graph& a, const Graph& b, const Dataset& data, int64_t images,
+                              const RunOptions& options = {});
+
+// ---- the whole job ------------------------------------------------------------------------------------------------
+
+struct QuantizeJob {
+  const Dataset* calibration = nullptr;
+  const Dataset* evaluation = nullptr;    // null: no accuracy is measured
+  int64_t images = 0;                     // calibration images; 0: what the options say
+  std::optional<Ranges> ranges;           // given: no calibration
+  std::optional<QuantizationPlan> plan;   // given: neither calibration nor decisions
+  EvalOptions eval;
+  RunOptions run;
+};
+
+struct QuantizeResult {
+  Graph prepared;  // the float graph after passes
+  Graph quantized;
+  Ranges ranges;
+  QuantizationPlan plan;
+  int64_t calibration_images = 0;
+  double calibration_seconds = 0;
+  std::optional<EvalReport> float_eval;
+  std::optional<EvalReport> quantized_eval;
+};
+
+Result<QuantizeResult> quantize_network(const Graph& graph, const SelectiveQuantizer& quantizer, const QuantizeJob& job);
+
+}  // namespace octet

@@ -1,0 +1,64 @@
+// octet compare: where two networks differ, layer by layer.
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "cli/commands.h"
+#include "cli/report_json.h"
+#include "octet/onnx.h"
+
+namespace octet::cli {
+namespace {
+
+struct Options {
+  std::string a, b, data;
+  int64_t images = 32;
+  size_t rows = 20;
+};
+
+void print_report(const CompareReport& r, size_t rows) {
+  fmt::print("{} images, equal predictions {:.2f} %\n\n", r.count, r.agreement);
+  Table table({"tensor (worst first)", "<made by", "SQNR dB", "cosine", "max |difference|"});
+  for (size_t i = 0; i < r.tensors.size() && (rows == 0 || i < rows); ++i) {
+    const TensorDifference& d = r.tensors[i];
+    table.add({shorten(d.tensor, 48), d.op_type + (d.is_output ? " (output)" : ""),
+               std::isinf(d.sqnr_db) ? "equal" : fmt::format("{:.1f}", d.sqnr_db), fmt::format("{:.6f}", d.cosine),
+               fmt::format("{:.4g}", d.max_abs)});
+  }
+  fmt::print("{}", table.to_string());
+  if (rows != 0 && r.tensors.size() > rows) fmt::print("... {} more; --rows 0 shows all\n", r.tensors.size() - rows);
+}
+
+Result<CompareReport> run(const Options& o, const Common& common) {
+  OCTET_ASSIGN(const Graph a, load_onnx(o.a));
+  OCTET_ASSIGN(const Graph b, load_onnx(o.b));
+  OCTET_ASSIGN(const DataSpec spec, load_data_spec(o.data));
+  OCTET_ASSIGN(const std::unique_ptr<Dataset> data, open_data(spec, a));
+  return compare(a, b, *data, o.images, run_options(common));
+}
+
+}  // namespace
+
+void add_compare(CLI::App& app, std::shared_ptr<Common> common) {
+  auto o = std::make_shared<Options>();
+  CLI::App* cmd = app.add_subcommand("compare", "Show where two networks differ on the same images, worst layer first");
+  cmd->add_option("A", o->a, "the reference, usually the float network")->required();
+  cmd->add_option("B", o->b, "the other, usually the quantized network")->required();
+  cmd->add_option("--data", o->data, "images, labels are not needed: a YAML file or kind:PATH")->required();
+  cmd->add_option("--images", o->images, "how many images; 0: all")->check(CLI::NonNegativeNumber);
+  cmd->add_option("--rows", o->rows, "rows of the table; 0: all");
+  cmd->footer("SQNR is 10 log10(sum a^2 / sum (a-b)^2) over all images: about 20 dB and less deserves a look.\n"
+              "Tensors are matched by name.");
+  add_common_options(*cmd, common);
+  cmd->callback([o, common] {
+    const Result<CompareReport> report = run(*o, *common);
+    if (!report.is_ok()) {
+      common->exit = fail(report.status());
+      return;
+    }
+    if (common->json) fmt::print("{}\n", compare_json(o->a, o->b, *report));
+    else print_report(*report, o->rows);
+  });
+}
+
+}  // namespace octet::cli

@@ -1,0 +1,86 @@
+#include "cli/report_json.h"
+
+#include <sys/resource.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+namespace octet::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json finite(double x) { return std::isfinite(x) ? Json(x) : Json(x > 0 ? "inf" : "-inf"); }
+
+Json eval_object(const EvalReport& r) {
+  Json j;
+  j["task"] = r.task;
+  j["count"] = r.count;
+  if (r.task == "classification") {
+    j["top1"] = r.top1;
+    j["top5"] = r.top5;
+    j["top1_interval_95"] = {r.top1_low, r.top1_high};
+  }
+  if (r.task == "detection") {
+    j["map50"] = r.map50;
+    j["map"] = r.map;
+  }
+  j["seconds"] = r.seconds;
+  j["images_per_second"] = r.seconds > 0 ? static_cast<double>(r.count) / r.seconds : 0.0;
+  return j;
+}
+
+}  // namespace
+
+std::string eval_json(const std::string& model, const EvalReport& report) {
+  Json j = eval_object(report);
+  j["model"] = model;
+  return j.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string compare_json(const std::string& a, const std::string& b, const CompareReport& report) {
+  Json j;
+  j["a"] = a;
+  j["b"] = b;
+  j["count"] = report.count;
+  j["agreement"] = report.agreement;
+  j["tensors"] = Json::array();
+  for (const TensorDifference& d : report.tensors)
+    j["tensors"].push_back({{"tensor", d.tensor}, {"op", d.op_type}, {"output", d.is_output}, {"sqnr_db", finite(d.sqnr_db)},
+                            {"cosine", finite(d.cosine)}, {"max_abs", finite(d.max_abs)}});
+  return j.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string quantize_json(const QuantizeSummary& s) {
+  Json j;
+  j["model"] = s.model;
+  j["output"] = s.output_folder;
+  j["data"] = s.data;
+  j["eval_data"] = s.eval_data;
+  j["recipe"] = s.recipe;
+  j["regime"] = s.regime;
+  j["target"] = s.target;
+  j["float_bytes"] = s.float_bytes;
+  j["quantized_bytes"] = s.quantized_bytes;
+  j["size_ratio"] = s.quantized_bytes > 0 ? static_cast<double>(s.float_bytes) / static_cast<double>(s.quantized_bytes) : 0.0;
+  j["calibration_images"] = s.calibration_images;
+  j["calibration_seconds"] = s.calibration_seconds;
+  j["total_seconds"] = s.total_seconds;
+  j["peak_memory_bytes"] = s.peak_memory_bytes;
+  if (s.float_eval) j["float"] = eval_object(*s.float_eval);
+  if (s.quantized_eval) j["quantized"] = eval_object(*s.quantized_eval);
+  if (s.agreement) j["agreement"] = *s.agreement;
+  j["decisions"] = s.decisions;
+  j["warnings"] = Json::array();
+  for (const QuantizationWarning& w : s.warnings)
+    j["warnings"].push_back({{"node", w.node}, {"tensor", w.tensor}, {"message", w.message}});
+  return j.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+int64_t peak_memory_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<int64_t>(usage.ru_maxrss) * 1024;
+}
+
+}  // namespace octet::cli

@@ -1,0 +1,30 @@
+// JSON documents of the commands, in one place so that their keys stay the same everywhere.
+#pragma once
+
+#include <string>
+
+#include "octet/pipeline.h"
+
+namespace octet::cli {
+
+std::string eval_json(const std::string& model, const EvalReport& report);
+std::string compare_json(const std::string& a, const std::string& b, const CompareReport& report);
+
+// What `octet quantize` measured: run.json, and its --json output.
+struct QuantizeSummary {
+  std::string model, output_folder, data, eval_data, recipe, regime, target;
+  int64_t float_bytes = 0, quantized_bytes = 0;
+  int64_t calibration_images = 0;
+  double calibration_seconds = 0, total_seconds = 0;
+  int64_t peak_memory_bytes = 0;
+  std::optional<EvalReport> float_eval, quantized_eval;
+  std::optional<double> agreement;
+  std::map<std::string, int64_t> decisions;  // node decision -> number of nodes
+  std::vector<QuantizationWarning> warnings;
+};
+std::string quantize_json(const QuantizeSummary& summary);
+
+// Peak resident memory of this process.
+int64_t peak_memory_bytes();
+
+}  // namespace octet::cli

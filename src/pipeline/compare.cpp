@@ -1,0 +1,121 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <mutex>
+
+#include "pipeline/image_runner.h"
+
+namespace octet {
+namespace {
+
+// Sums over elements and images from which the figures of one tensor follow.
+struct Sums {
+  double signal = 0, noise = 0, dot = 0, other = 0, max_abs = 0;
+
+  void add(const float* a, const float* b, int64_t n) {
+    for (int64_t i = 0; i < n; ++i) {
+      const double x = a[i], y = b[i], d = y - x;
+      signal += x * x;
+      other += y * y;
+      dot += x * y;
+      noise += d * d;
+      max_abs = std::max(max_abs, std::fabs(d));
+    }
+  }
+  void add(const Sums& s) {
+    signal += s.signal;
+    noise += s.noise;
+    dot += s.dot;
+    other += s.other;
+    max_abs = std::max(max_abs, s.max_abs);
+  }
+  TensorDifference figures() const {
+    TensorDifference d;
+    d.sqnr_db = noise > 0 ? 10 * std::log10(std::max(signal, std::numeric_limits<double>::min()) / noise)
+                          : std::numeric_limits<double>::infinity();
+    d.cosine = signal > 0 && other > 0 ? dot / std::sqrt(signal * other) : (signal == other ? 1.0 : 0.0);
+    d.max_abs = max_abs;
+    return d;
+  }
+};
+
+// Names of computed float values that both networks have, in the order in which the first computes them.
+std::vector<std::string> common_tensors(const Graph& a, const Graph& b) {
+  std::vector<std::string> names;
+  const GraphIndex made_in_b(b);
+  for (const Node& node : a.nodes) {
+    if (node.is("QuantizeLinear") || node.is("DequantizeLinear")) continue;
+    for (ValueId id : node.outputs) {
+      if (id == kNoValue || a.is_constant(id)) continue;
+      const Value& value = a.value(id);
+      const ValueId other = b.find_value(value.name);
+      const bool is_float = value.dtype == DType::kFloat32 || value.dtype == DType::kUndefined;
+      if (is_float && other != kNoValue && made_in_b.producer(other) >= 0) names.push_back(value.name);
+    }
+  }
+  return names;
+}
+
+}  // namespace
+
+double agreement(const std::vector<int64_t>& a, const std::vector<int64_t>& b) {
+  const size_t n = std::min(a.size(), b.size());
+  if (n == 0) return 100.0;
+  size_t equal = 0;
+  for (size_t i = 0; i < n; ++i) equal += a[i] == b[i] ? 1 : 0;
+  return 100.0 * static_cast<double>(equal) / static_cast<double>(n);
+}
+
+Result<CompareReport> compare(const Graph& a, const Graph& b, const Dataset& data, int64_t images, const RunOptions& options) {
+  ExecutorOptions executor_options;
+  executor_options.taps = common_tensors(a, b);
+  OCTET_ASSIGN(const std::unique_ptr<Executor> run_a, Executor::create(a, executor_options));
+  OCTET_ASSIGN(const std::unique_ptr<Executor> run_b, Executor::create(b, executor_options));
+  const size_t tensors = executor_options.taps.size();
+  const int64_t group = std::max<int64_t>(1, std::max(fixed_batch(a), fixed_batch(b)));
+  const int64_t count = images > 0 ? std::min(images, data.size()) : data.size();
+  const int64_t groups = (count + group - 1) / group;
+  // Sums are kept per image and added in image order: the report does not depend on the number of threads.
+  std::vector<std::vector<Sums>> per_group(static_cast<size_t>(groups), std::vector<Sums>(tensors));
+  std::vector<int64_t> predicted_a(static_cast<size_t>(count)), predicted_b(static_cast<size_t>(count));
+  const auto body = [&](int, int64_t item) -> Status {
+    std::vector<int64_t> members;
+    for (int64_t i = item * group; i < std::min(count, (item + 1) * group); ++i) members.push_back(i);
+    OCTET_ASSIGN(const Batch batch, load_batch(a, data, members, group));
+    std::vector<Tensor> seen(tensors);
+    OCTET_ASSIGN(const std::vector<Tensor> out_a,
+                 run_a->run(batch.inputs, [&](size_t tap, const TensorView& v) { seen[tap] = v.to_tensor(); }));
+    std::vector<Sums>& sums = per_group[static_cast<size_t>(item)];
+    OCTET_ASSIGN(const std::vector<Tensor> out_b, run_b->run(batch.inputs, [&](size_t tap, const TensorView& v) {
+      const Tensor y = v.to_tensor();
+      const Tensor& x = seen[tap];
+      if (x.dtype() == DType::kFloat32 && y.dtype() == DType::kFloat32 && x.dims() == y.dims())
+        sums[tap].add(x.data<float>(), y.data<float>(), x.numel());
+    }));
+    const auto n = static_cast<int64_t>(members.size());
+    const std::vector<int64_t> best_a = arg_max_rows(out_a[0], n), best_b = arg_max_rows(out_b[0], n);
+    std::copy(best_a.begin(), best_a.end(), predicted_a.begin() + item * group);
+    std::copy(best_b.begin(), best_b.end(), predicted_b.begin() + item * group);
+    return Status::ok();
+  };
+  OCTET_RETURN_IF_ERROR(parallel_items(groups, options, "comparing", group, count, body));
+  CompareReport report;
+  report.count = count;
+  report.agreement = agreement(predicted_a, predicted_b);
+  const GraphIndex index(a);
+  for (size_t t = 0; t < tensors; ++t) {
+    Sums total;
+    for (const std::vector<Sums>& sums : per_group) total.add(sums[t]);
+    TensorDifference d = total.figures();
+    d.tensor = executor_options.taps[t];
+    const ValueId id = a.find_value(d.tensor);
+    d.op_type = a.nodes[static_cast<size_t>(index.producer(id))].op_type;
+    d.is_output = a.is_output(id);
+    report.tensors.push_back(std::move(d));
+  }
+  std::stable_sort(report.tensors.begin(), report.tensors.end(),
+                   [](const TensorDifference& x, const TensorDifference& y) { return x.sqnr_db < y.sqnr_db; });
+  return report;
+}
+
+}  // namespace octet
