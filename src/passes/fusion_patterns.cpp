@@ -143,6 +143,17 @@ void match_batch_norm(const Graph& graph, const GraphIndex& index, WeightedChain
   extend(chain, *reader, node.outputs[0]);
 }
 
+// `value` ends a weighted operator or its batch normalization and goes into the Add alone: that chain may own the Add
+// too.
+bool ends_weighted_branch(const Graph& graph, const GraphIndex& index, ValueId value) {
+  if (!single_reader(graph, index, value) || index.producer(value) < 0) return false;
+  const Node& node = graph.nodes[static_cast<size_t>(index.producer(value))];
+  if (is_weighted_op(node)) return true;
+  if (!node.is("BatchNormalization") || !single_reader(graph, index, node.inputs[0])) return false;
+  const int64_t before = index.producer(node.inputs[0]);
+  return before >= 0 && is_weighted_op(graph.nodes[static_cast<size_t>(before)]);
+}
+
 void match_add(const Graph& graph, const GraphIndex& index, WeightedChain& chain) {
   const std::optional<size_t> reader = single_reader(graph, index, chain.output);
   if (!reader) return;
@@ -152,7 +163,8 @@ void match_add(const Graph& graph, const GraphIndex& index, WeightedChain& chain
   const auto& shape = graph.value(chain.output).shape;
   const bool same_shape = shape && graph.value(skip).shape == shape &&
                           std::all_of(shape->begin(), shape->end(), [](const Dim& d) { return d.is_known(); });
-  if (graph.is_constant(skip) || !same_shape || index.producer(skip) > index.producer(chain.output)) return;
+  if (graph.is_constant(skip) || !same_shape) return;
+  if (index.producer(skip) > index.producer(chain.output) && ends_weighted_branch(graph, index, skip)) return;
   chain.add = *reader;
   chain.skip = skip;
   extend(chain, *reader, node.outputs[0]);

@@ -46,7 +46,8 @@ struct LayerNormMatch {
 std::optional<LayerNormMatch> match_layer_norm(const Graph& graph, const GraphIndex& index, size_t node);
 
 // Conv [BatchNormalization] [Add of a skip tensor] [activation], each part the only reader of the one before. Of two
-// weighted branches that meet in an Add, the one that is computed last owns it and the other one is the skip.
+// weighted branches that meet in an Add, the one that is computed last owns it and the other one is the skip. The
+// skip may be computed after the Conv (but before the Add): run the group where its last node stands.
 struct WeightedChain {
   size_t weighted = 0;
   std::optional<size_t> batch_norm;

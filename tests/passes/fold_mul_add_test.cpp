@@ -11,10 +11,14 @@ struct Case {
   bool folds;
 };
 
+std::ostream& operator<<(std::ostream& out, const Case& c) {
+  return out << c.weighted << " " << c.op << " " << dims_to_string(c.constant) << (c.constant_first ? " first" : "");
+}
+
 class FoldMulAdd : public ::testing::TestWithParam<Case> {};
 
 ValueId weighted_node_of(Net& net, const std::string& op) {
-  if (op == "Conv") return net.op("Conv", {net.input("x", {-1, 3, 4, 4}), net.floats({4, 3, 3, 3}), net.floats({4})});
+  if (op == "Conv") return net.op("Conv", {net.input("x", {-1, 3, 6, 6}), net.floats({4, 3, 3, 3}), net.floats({4})});
   if (op == "ConvTranspose")
     return net.op(op, {net.input("x", {-1, 4, 4, 4}), net.floats({4, 2, 2, 2})}, {{"group", int64_t{2}}});
   if (op == "Gemm") return net.op(op, {net.input("x", {-1, 5}), net.floats({4, 5})}, {{"transB", int64_t{1}}});

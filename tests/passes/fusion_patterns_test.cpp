@@ -52,6 +52,15 @@ TEST(FusionPatterns, TheBranchComputedLastOwnsTheAdd) {
   EXPECT_EQ(chain->output, net.graph.outputs[0]);
 }
 
+TEST(FusionPatterns, ASkipThatIsComputedLaterIsStillTheSkip) {
+  Net net;
+  const ValueId x = net.op("Relu", {net.input("x", {-1, 3, 4, 4})});
+  const ValueId a = conv(net, x);
+  const ValueId skip = net.op("MaxPool", {x}, {{"kernel_shape", std::vector<int64_t>{1, 1}}});
+  net.output(net.op("Relu", {net.op("Add", {a, skip})}));
+  EXPECT_EQ(patterns_of(net), Texts{"conv_add_activation Relu 3"});
+}
+
 TEST(FusionPatterns, BroadcastAndConstantAddsAreNoResiduals) {
   Net net;
   const ValueId x = net.input("x", {-1, 3, 4, 4});
