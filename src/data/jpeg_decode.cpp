@@ -1,8 +1,11 @@
+// clang-format off: jpeglib.h needs <cstdio> first, jerror.h needs jpeglib.h
 #include <jerror.h>
 #include <jpeglib.h>
 
+#include <cstdio>
+// clang-format on
+
 #include <csetjmp>
-#include <cstdio>  // jpeglib.h needs it first
 #include <cstring>
 
 #include "data/image.h"
