@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "arith/float_formats.h"
-#include "kernels/ref/onnx_types.h"
 #include "kernels/ref/op_lists.h"
 #include "kernels/ref/support.h"
 

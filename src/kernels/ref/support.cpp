@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "arith/float_formats.h"
+#include "graph/onnx_dtype.h"
 
 namespace octet {
 
@@ -33,6 +34,13 @@ Status need_same_dtype(const OpArgs& args) {
 
 Status unsupported_dtype(DType dtype) {
   return unsupported(std::string("the type ") + dtype_name(dtype) + " is not supported here");
+}
+
+Result<DType> element_type(int64_t onnx_number) {
+  const DType dtype = dtype_from_onnx(onnx_number);
+  if (dtype == DType::kUndefined)
+    return unsupported("element type number " + std::to_string(onnx_number) + " is not supported");
+  return dtype;
 }
 
 Result<int64_t> normalize_axis(int64_t axis, int64_t rank) {

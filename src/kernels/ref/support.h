@@ -20,6 +20,8 @@ Status need_inputs(const OpArgs& args, size_t count);
 // All inputs that are present have the type of the first one.
 Status need_same_dtype(const OpArgs& args);
 Status unsupported_dtype(DType dtype);
+// An element type as attributes give it (Cast's `to`, EyeLike's `dtype`); kUnsupported for those Octet does not hold.
+Result<DType> element_type(int64_t onnx_number);
 
 // An axis in [-rank, rank) made non-negative.
 Result<int64_t> normalize_axis(int64_t axis, int64_t rank);
