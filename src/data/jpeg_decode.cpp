@@ -1,8 +1,8 @@
-// clang-format off: jpeglib.h needs <cstdio> first, jerror.h needs jpeglib.h
-#include <jerror.h>
-#include <jpeglib.h>
-
+// jpeglib.h needs <cstdio> first, jerror.h needs jpeglib.h.
+// clang-format off
 #include <cstdio>
+#include <jpeglib.h>
+#include <jerror.h>
 // clang-format on
 
 #include <csetjmp>
