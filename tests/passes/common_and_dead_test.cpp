@@ -20,10 +20,11 @@ TEST(CommonSubexpressions, TellsAttributesAndInputOrderApart) {
   Net net;
   const ValueId x = net.input("x", {-1, 3});
   const ValueId y = net.input("y", {-1, 3});
-  net.output(net.op("LeakyRelu", {x}, {{"alpha", 0.1F}}));
-  net.output(net.op("LeakyRelu", {x}, {{"alpha", 0.2F}}));
-  net.output(net.op("Sub", {x, y}));
-  net.output(net.op("Sub", {y, x}));
+  const ValueId a = net.op("LeakyRelu", {x}, {{"alpha", 0.1F}});
+  const ValueId b = net.op("LeakyRelu", {x}, {{"alpha", 0.2F}});
+  net.output(net.op("Concat", {a, b}, {{"axis", int64_t{0}}}));
+  net.output(net.op("Concat", {net.op("Sub", {x, y}), net.op("Sub", {y, x})}, {{"axis", int64_t{0}}}));
+  net.output(net.op("Concat", {a, b}, {{"axis", int64_t{1}}}));
   EXPECT_EQ(merge(net), 0);
 }
 

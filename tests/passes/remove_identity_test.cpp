@@ -189,6 +189,11 @@ const Case kCases[] = {
        return n.op("Sub", {n.number(0), x});
      },
      0},
+    {"MulByAOneOfHigherRank",
+     [](Net& n, ValueId x) {
+       return n.op("Mul", {x, n.graph.add_constant("one", Tensor::from<float>({1, 1, 1, 1, 1}, {1.0F}))});
+     },
+     0},
     {"MulByOnesThatBroadcast",
      [](Net& n, ValueId x) {
        return n.op("Mul", {n.op("GlobalAveragePool", {x}), one_of_ones(n, 3)});
