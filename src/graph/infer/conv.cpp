@@ -16,7 +16,10 @@ std::vector<int64_t> kernel_of(const Shape* weight) {
   return kernel;
 }
 
-std::string text(const Dim& d) { return shape_to_string({d}); }
+std::string text(const Dim& d) {
+  const std::string bracketed = shape_to_string({d});
+  return bracketed.substr(1, bracketed.size() - 2);
+}
 
 Result<int64_t> group_of(const Node& node) {
   const int64_t group = node.attr_int("group", 1);

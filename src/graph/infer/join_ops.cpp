@@ -5,13 +5,21 @@
 namespace octet {
 namespace {
 
+// The elements of a vector; those of a tensor that is not followed are unknown, but counted.
+std::optional<std::vector<MaybeInt>> elements_of(const OpInference& op, size_t input) {
+  if (auto v = op.values(input)) return std::move(v->elements);
+  const Shape* s = op.shape(input);
+  if (s == nullptr || !(*s)[0].is_static() || (*s)[0].coefficient > kMaxSymElements) return std::nullopt;
+  return std::vector<MaybeInt>(static_cast<size_t>((*s)[0].coefficient));
+}
+
 std::optional<SymTensor> joined_values(const OpInference& op, size_t rank) {
   if (rank != 1) return std::nullopt;
   std::vector<MaybeInt> all;
   for (size_t i = 0; i < op.input_count(); ++i) {
-    const auto v = op.values(i);
-    if (!v || all.size() + v->elements.size() > kMaxSymElements) return std::nullopt;
-    all.insert(all.end(), v->elements.begin(), v->elements.end());
+    const auto part = elements_of(op, i);
+    if (!part || all.size() + part->size() > kMaxSymElements) return std::nullopt;
+    all.insert(all.end(), part->begin(), part->end());
   }
   return vector_values(std::move(all));
 }

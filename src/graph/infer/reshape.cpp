@@ -57,11 +57,15 @@ void cancel(Shape& left, Shape& right) {
   }
 }
 
-std::string mismatch(const MaybeInt& have, const MaybeInt& want) {
-  return "the input has " + have->to_string() +
-         " elements (counted without the sizes that both shapes share), the "
-         "requested shape " +
-         want->to_string();
+Status mismatch(const Shape& x, const Target& target) {
+  std::string wanted;
+  for (size_t i = 0; i < target.dims.size(); ++i) {
+    const std::string size = shape_to_string({target.dims[i]});
+    wanted += (i == 0 ? "" : ", ") +
+              (static_cast<int64_t>(i) == target.rest ? std::string("-1") : size.substr(1, size.size() - 2));
+  }
+  return invalid_argument("a tensor of shape " + shape_to_string(x) + " cannot take the shape [" + wanted +
+                          "]: the numbers of elements differ");
 }
 
 // Fills in the -1 (or the single unknown entry) from the number of elements; checks the number if it is known.
@@ -79,7 +83,7 @@ Status solve(OpInference& op, const Shape& x, Target& target) {
   if (!have || !want) return Status::ok();
   const bool countable = have->is_constant() && want->is_constant();
   if (wildcard < 0) {
-    if (countable && *have != *want) return invalid_argument(mismatch(have, want));
+    if (countable && *have != *want) return mismatch(x, target);
     return Status::ok();
   }
   if (want->is_constant() && want->constant() == 0) {
@@ -87,7 +91,7 @@ Status solve(OpInference& op, const Shape& x, Target& target) {
     return invalid_argument("the -1 in the requested shape has no unique value next to a dimension of 0");
   }
   MaybeInt size = sym_div_exact(have, want);
-  if (!size && countable && target.rest >= 0) return invalid_argument(mismatch(have, want) + " and a -1");
+  if (!size && countable && target.rest >= 0) return mismatch(x, target);
   if (!size && want->is_constant() && !have->is_constant()) size = op.symbols.floor_div(have, want->constant());
   target.dims[static_cast<size_t>(wildcard)] = op.symbols.to_dim(size);
   return Status::ok();
