@@ -1,6 +1,7 @@
 // octet eval: the accuracy of a network on labelled data.
 #include <fmt/format.h>
 
+#include "base/files.h"
 #include "cli/commands.h"
 #include "cli/report_json.h"
 #include "octet/onnx.h"
@@ -9,7 +10,7 @@ namespace octet::cli {
 namespace {
 
 struct Options {
-  std::string model, data;
+  std::string model, data, predictions;
   int64_t images = 0;
   int batch = 8;
 };
@@ -35,7 +36,13 @@ Result<EvalReport> run(const Options& o, const Common& common) {
   options.batch_size = o.batch;
   options.max_images = o.images;
   options.detection = spec.detection;
-  return evaluate(graph, *data, options);
+  OCTET_ASSIGN(EvalReport report, evaluate(graph, *data, options));
+  if (!o.predictions.empty()) {
+    std::string lines;
+    for (int64_t p : report.predictions) lines += fmt::format("{}\n", p);
+    OCTET_RETURN_IF_ERROR(write_file_atomically(o.predictions, lines));
+  }
+  return report;
 }
 
 }  // namespace
@@ -47,6 +54,7 @@ void add_eval(CLI::App& app, std::shared_ptr<Common> common) {
   cmd->add_option("--data", o->data, "labelled data: a YAML file or kind:PATH")->required();
   cmd->add_option("--images", o->images, "evaluate the first N images only; 0: all")->check(CLI::NonNegativeNumber);
   cmd->add_option("--batch", o->batch, "images a thread runs at once")->check(CLI::Range(1, 4096));
+  cmd->add_option("--predictions", o->predictions, "write the predicted class of every image to this file, one a line");
   cmd->footer("Prints top-1 and top-5 with the 95 % Wilson interval, or mAP for detectors.\n"
               "Example: octet eval resnet20.onnx --data cifar10:cifar --json");
   add_common_options(*cmd, common);

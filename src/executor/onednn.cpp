@@ -12,6 +12,23 @@ dnnl::stream& cpu_stream() {
   return stream;
 }
 
+dnnl::primitive_attr user_scratchpad() {
+  dnnl::primitive_attr attr;
+  attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  return attr;
+}
+
+void Primitive::execute(std::unordered_map<int, dnnl::memory> args) const {
+  thread_local Tensor scratch;
+  const auto bytes = static_cast<int64_t>(scratchpad.get_size());
+  if (bytes > 0) {
+    if (!scratch.defined() || scratch.nbytes() < bytes) scratch = Tensor(DType::kUint8, {bytes});
+    args.emplace(DNNL_ARG_SCRATCHPAD, dnnl::memory(scratchpad, cpu_engine(), scratch.raw()));
+  }
+  primitive.execute(cpu_stream(), args);
+  cpu_stream().wait();
+}
+
 dnnl::memory::dims to_dnnl(const Dims& dims) { return {dims.begin(), dims.end()}; }
 
 dnnl::memory::dims row_major_strides(const Dims& dims) {
@@ -37,7 +54,6 @@ EltwiseKind eltwise_of(const PostOp& op) {
     case K::kExp: return {A::eltwise_exp, 0, 0};
     case K::kSqrt: return {A::eltwise_sqrt, 0, 0};
     case K::kAbs: return {A::eltwise_abs, 0, 0};
-    case K::kSoftplus: return {A::eltwise_soft_relu, 0, 0};
     case K::kHardSigmoid: return {A::eltwise_linear, op.alpha, op.beta};
     case K::kAddResidual: break;
   }

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <unordered_map>
 
 #include "executor/step.h"
 
@@ -27,6 +28,21 @@ struct EltwiseKind {
 EltwiseKind eltwise_of(const PostOp& op);
 // `residual` arrives already in the destination buffer (oneDNN's sum).
 void append_post_op(dnnl::post_ops& ops, const PostOp& op);
+
+// A primitive whose scratch memory the caller brings. oneDNN's own scratchpad belongs to the thread that created the
+// primitive, which makes concurrent executions overwrite each other (library mode without CONCURRENT_EXEC).
+struct Primitive {
+  dnnl::primitive primitive;
+  dnnl::memory::desc scratchpad;
+
+  Primitive() = default;
+  template <class Desc>
+  Primitive(dnnl::primitive p, const Desc& pd) : primitive(std::move(p)), scratchpad(pd.scratchpad_desc()) {}
+  // Runs and waits, with this thread's scratch memory.
+  void execute(std::unordered_map<int, dnnl::memory> args) const;
+};
+// Attributes for primitives that Primitive runs.
+dnnl::primitive_attr user_scratchpad();
 
 // Turns oneDNN's exceptions into a Status.
 template <class F>

@@ -44,7 +44,6 @@ struct PostOp {
     kExp,
     kSqrt,
     kAbs,
-    kSoftplus,
     kAddResidual,  // adds the group's residual tensor
   };
   Kind kind;

@@ -14,7 +14,7 @@ struct Geometry {
 };
 
 struct ConvState {
-  dnnl::primitive primitive;
+  Primitive primitive;
   memory::desc src, weight, bias, dst;
   memory packed_weight;  // empty when the weight is not constant
   Dims dst_dims;
@@ -118,8 +118,7 @@ class ConvStep : public Step {
       OCTET_ASSIGN(bias, frame.plain(bias_));
       args.emplace(DNNL_ARG_BIAS, memory(state->bias, cpu_engine(), bias.raw()));
     }
-    state->primitive.execute(cpu_stream(), args);
-    cpu_stream().wait();
+    state->primitive.execute(std::move(args));
     frame.set(group_.output, std::move(dst), true);
     return Status::ok();
   }
@@ -180,7 +179,7 @@ class ConvStep : public Step {
     memory::dims pad_end{g.pads[2], g.pads[3]};
     dnnl::post_ops ops;
     for (const PostOp& op : group_.post_ops) append_post_op(ops, op);
-    dnnl::primitive_attr attr;
+    dnnl::primitive_attr attr = user_scratchpad();
     attr.set_post_ops(ops);
     if (transposed_) {
       for (size_t i = 0; i < 2; ++i) pad_end[i] -= output_padding_[i];
@@ -188,7 +187,7 @@ class ConvStep : public Step {
                                                    dnnl::algorithm::deconvolution_direct, state->src, weight_any,
                                                    state->bias, state->dst, strides, dilations, pad_begin, pad_end);
       const dnnl::deconvolution_forward::primitive_desc pd(desc, attr, cpu_engine());
-      state->primitive = dnnl::deconvolution_forward(pd);
+      state->primitive = {dnnl::deconvolution_forward(pd), pd};
       state->weight = pd.weights_desc();
     } else {
       // The end padding that makes oneDNN's size formula exact when the stride leaves a remainder.
@@ -199,7 +198,7 @@ class ConvStep : public Step {
                                                  dnnl::algorithm::convolution_direct, state->src, weight_any,
                                                  state->bias, state->dst, strides, dilations, pad_begin, pad_end);
       const dnnl::convolution_forward::primitive_desc pd(desc, attr, cpu_engine());
-      state->primitive = dnnl::convolution_forward(pd);
+      state->primitive = {dnnl::convolution_forward(pd), pd};
       state->weight = pd.weights_desc();
     }
     if (frame.graph().is_constant(weight_)) state->packed_weight = pack(*frame.graph().value(weight_).constant, state->weight);

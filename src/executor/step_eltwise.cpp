@@ -9,7 +9,7 @@ namespace {
 using dnnl::memory;
 
 struct EltwiseState {
-  dnnl::eltwise_forward primitive;
+  Primitive primitive;
   memory::desc desc;
 };
 
@@ -31,14 +31,9 @@ class UnaryStep : public Step {
     auto state = std::make_shared<EltwiseState>();
     state->desc = memory::desc({n}, memory::data_type::f32, memory::format_tag::a);
     const EltwiseKind e = eltwise_of(op_);
-    dnnl::primitive_attr attr;
-    if (op_.kind == PostOp::Kind::kHardSigmoid) {
-      dnnl::post_ops clip;
-      clip.append_eltwise(1.f, dnnl::algorithm::eltwise_clip, 0.f, 1.f);
-      attr.set_post_ops(clip);
-    }
     const dnnl::eltwise_forward::desc desc(dnnl::prop_kind::forward_inference, e.algorithm, state->desc, e.alpha, e.beta);
-    state->primitive = dnnl::eltwise_forward(dnnl::eltwise_forward::primitive_desc(desc, attr, cpu_engine()));
+    const dnnl::eltwise_forward::primitive_desc pd(desc, user_scratchpad(), cpu_engine());
+    state->primitive = {dnnl::eltwise_forward(pd), pd};
     return state;
   }
 
@@ -49,11 +44,16 @@ class UnaryStep : public Step {
     if (!dst.defined()) {
       OCTET_ASSIGN(dst, frame.allocate(DType::kFloat32, src.dims()));
     }
+    if (op_.kind == PostOp::Kind::kHardSigmoid) {  // no eltwise algorithm of its own in oneDNN 2
+      const float* from = src.data<float>();
+      float* to = dst.data<float>();
+      for (int64_t i = 0; i < src.numel(); ++i) to[i] = std::min(std::max(op_.alpha * from[i] + op_.beta, 0.f), 1.f);
+      frame.set(output_, std::move(dst), last);
+      return Status::ok();
+    }
     std::shared_ptr<const EltwiseState> state = cache_.get({src.numel()}, [&] { return build(src.numel()); });
-    state->primitive.execute(cpu_stream(),
-                             {{DNNL_ARG_SRC, memory(state->desc, cpu_engine(), const_cast<void*>(src.raw()))},
+    state->primitive.execute({{DNNL_ARG_SRC, memory(state->desc, cpu_engine(), const_cast<void*>(src.raw()))},
                               {DNNL_ARG_DST, memory(state->desc, cpu_engine(), dst.raw())}});
-    cpu_stream().wait();
     frame.set(output_, std::move(dst), last);
     return Status::ok();
   }
@@ -65,7 +65,7 @@ class UnaryStep : public Step {
 };
 
 struct BinaryState {
-  dnnl::binary primitive;
+  Primitive primitive;
   memory::desc a, b, dst;
 };
 
@@ -134,13 +134,13 @@ class BinaryStep : public Step {
       s->b = describe(small_dims, big_dims.size(), small_last);
       s->dst = s->a;
       const dnnl::binary::desc desc(algorithm_, s->a, s->b, s->dst);
-      s->primitive = dnnl::binary(dnnl::binary::primitive_desc(desc, cpu_engine()));
+      const dnnl::binary::primitive_desc pd(desc, user_scratchpad(), cpu_engine());
+      s->primitive = {dnnl::binary(pd), pd};
       return s;
     });
-    state->primitive.execute(cpu_stream(), {{DNNL_ARG_SRC_0, memory(state->a, cpu_engine(), a.raw())},
+    state->primitive.execute({{DNNL_ARG_SRC_0, memory(state->a, cpu_engine(), a.raw())},
                                             {DNNL_ARG_SRC_1, memory(state->b, cpu_engine(), b.raw())},
                                             {DNNL_ARG_DST, memory(state->dst, cpu_engine(), dst.raw())}});
-    cpu_stream().wait();
     frame.set(output_, std::move(dst), last);
     return Status::ok();
   }
@@ -176,7 +176,6 @@ std::optional<PostOp> as_post_op(const Graph& graph, const Node& node) {
   if (node.is("Exp")) return PostOp{K::kExp, 0, 0};
   if (node.is("Sqrt")) return PostOp{K::kSqrt, 0, 0};
   if (node.is("Abs")) return PostOp{K::kAbs, 0, 0};
-  if (node.is("Softplus")) return PostOp{K::kSoftplus, 0, 0};
   if (node.is("Clip")) {
     constexpr float kMax = std::numeric_limits<float>::max();
     const std::optional<float> low = scalar_input(graph, node, 1, -kMax), high = scalar_input(graph, node, 2, kMax);

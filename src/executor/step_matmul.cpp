@@ -7,7 +7,7 @@ namespace {
 using dnnl::memory;
 
 struct MatMulState {
-  dnnl::matmul primitive;
+  Primitive primitive;
   memory::desc a, b, bias, dst;
   memory packed_b;  // empty when B is not constant
 };
@@ -88,8 +88,8 @@ class MatMulStep : public Step {
     }
     const dnnl::matmul::desc desc = bias_ != kNoValue ? dnnl::matmul::desc(state->a, state->b, state->bias, state->dst)
                                                       : dnnl::matmul::desc(state->a, state->b, state->dst);
-    const dnnl::matmul::primitive_desc pd(desc, cpu_engine());
-    state->primitive = dnnl::matmul(pd);
+    const dnnl::matmul::primitive_desc pd(desc, user_scratchpad(), cpu_engine());
+    state->primitive = {dnnl::matmul(pd), pd};
     state->b = pd.weights_desc();
     if (constant) {
       memory user(b_user, cpu_engine(), const_cast<void*>(b.raw()));
@@ -119,8 +119,7 @@ class MatMulStep : public Step {
       OCTET_ASSIGN(bias, frame.plain(bias_));
       args.emplace(DNNL_ARG_BIAS, memory(state->bias, cpu_engine(), bias.raw()));
     }
-    state->primitive.execute(cpu_stream(), args);
-    cpu_stream().wait();
+    state->primitive.execute(std::move(args));
     frame.set(output_, std::move(dst), false);
     return Status::ok();
   }

@@ -7,7 +7,7 @@ namespace {
 using dnnl::memory;
 
 struct PoolState {
-  dnnl::pooling_forward primitive;
+  Primitive primitive;
   memory::desc src, dst;
 };
 
@@ -67,7 +67,8 @@ class PoolStep : public Step {
                                             : dnnl::algorithm::pooling_avg_exclude_padding;
     const dnnl::pooling_forward::desc desc(dnnl::prop_kind::forward_inference, algorithm, state->src, state->dst,
                                            to_dnnl(strides_), to_dnnl(kernel_), {pads_[0], pads_[1]}, pad_end);
-    state->primitive = dnnl::pooling_forward(dnnl::pooling_forward::primitive_desc(desc, cpu_engine()));
+    const dnnl::pooling_forward::primitive_desc pd(desc, user_scratchpad(), cpu_engine());
+    state->primitive = {dnnl::pooling_forward(pd), pd};
     return state;
   }
 
@@ -77,10 +78,8 @@ class PoolStep : public Step {
     OCTET_ASSIGN(const Tensor src, frame.channels_last(src_));
     const memory::dims out = state->dst.dims();
     OCTET_ASSIGN(Tensor dst, frame.allocate(DType::kFloat32, Dims(out.begin(), out.end())));
-    state->primitive.execute(cpu_stream(),
-                             {{DNNL_ARG_SRC, memory(state->src, cpu_engine(), const_cast<void*>(src.raw()))},
+    state->primitive.execute({{DNNL_ARG_SRC, memory(state->src, cpu_engine(), const_cast<void*>(src.raw()))},
                               {DNNL_ARG_DST, memory(state->dst, cpu_engine(), dst.raw())}});
-    cpu_stream().wait();
     frame.set(output_, std::move(dst), true);
     return Status::ok();
   }

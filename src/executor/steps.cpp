@@ -12,11 +12,16 @@ class Partition {
       : graph_(graph), index_(graph), protected_(is_protected), fuse_(fuse), taken_(graph.nodes.size(), false) {}
 
   std::vector<StepPtr> run() {
+    // A fused group runs where its last node stands: by then all its inputs are there.
+    std::vector<StepPtr> ending_at(graph_.nodes.size());
     for (size_t i = 0; i < graph_.nodes.size(); ++i) {
-      if (taken_[i]) continue;
-      StepPtr step = make(i);
-      for (size_t n : step->nodes) taken_[n] = true;
-      steps_.push_back(std::move(step));
+      if (!taken_[i]) {
+        StepPtr step = make(i);
+        for (size_t n : step->nodes) taken_[n] = true;
+        const size_t last = *std::max_element(step->nodes.begin(), step->nodes.end());
+        ending_at[last] = std::move(step);
+      }
+      if (ending_at[i]) steps_.push_back(std::move(ending_at[i]));
     }
     fill_reads_and_writes();
     mark_last_readers();
@@ -47,16 +52,16 @@ class Partition {
 
   bool hidden(ValueId id) const { return !protected_[static_cast<size_t>(id)]; }
 
-  // The only node that reads a value nobody else may see.
+  // The only node that reads a value nobody else may see, if no group has it yet.
   std::optional<size_t> sole_reader(ValueId id) const {
     const auto& uses = index_.uses(id);
-    if (!hidden(id) || uses.size() != 1) return std::nullopt;
+    if (!hidden(id) || uses.size() != 1 || taken_[uses[0].node]) return std::nullopt;
     return uses[0].node;
   }
 
   StepPtr quant_pair(size_t q) {
     const std::optional<size_t> reader = sole_reader(graph_.nodes[q].outputs[0]);
-    if (!reader || !graph_.nodes[*reader].is("DequantizeLinear") || taken_[*reader]) return nullptr;
+    if (!reader || !graph_.nodes[*reader].is("DequantizeLinear")) return nullptr;
     StepPtr step = make_fake_quant_step(graph_, q, *reader);
     return step ? with_nodes(std::move(step), {q, *reader}) : nullptr;
   }
@@ -64,7 +69,7 @@ class Partition {
   // The Mul of x * sigmoid(x), when the sigmoid has no other reader.
   std::optional<size_t> gate_mul(size_t sigmoid, ValueId x) const {
     const std::optional<size_t> mul = sole_reader(graph_.nodes[sigmoid].outputs[0]);
-    if (!mul || !graph_.nodes[*mul].is("Mul") || taken_[*mul]) return std::nullopt;
+    if (!mul || !graph_.nodes[*mul].is("Mul")) return std::nullopt;
     const auto& in = graph_.nodes[*mul].inputs;
     return std::find(in.begin(), in.end(), x) != in.end() ? mul : std::nullopt;
   }
@@ -104,13 +109,13 @@ class Partition {
     return false;
   }
 
-  // Add of a tensor of the same shape that is ready before the convolution runs.
+  // Add of a tensor of the same shape. When that is another convolution's output, the later one takes the Add.
   bool append_residual(WeightedGroup& group, size_t conv) {
     const std::optional<size_t> add = sole_reader(group.output);
     if (!add || group.residual != kNoValue || !graph_.nodes[*add].is("Add")) return false;
     const auto& in = graph_.nodes[*add].inputs;
     const ValueId other = in[0] == group.output ? in[1] : in[0];
-    if (other == group.output || index_.producer(other) >= static_cast<int64_t>(conv)) return false;
+    if (other == group.output || made_by_later_convolution(other, conv)) return false;
     const auto& mine = graph_.value(group.output).shape;
     const auto& theirs = graph_.value(other).shape;
     if (!mine || !theirs || *mine != *theirs) return false;
@@ -119,6 +124,11 @@ class Partition {
     if (graph_.is_constant(other)) return false;
     group.residual = other;
     return append(group, *add, {PostOp::Kind::kAddResidual, 0, 0});
+  }
+
+  bool made_by_later_convolution(ValueId id, size_t conv) const {
+    const int64_t producer = index_.producer(id);
+    return producer > static_cast<int64_t>(conv) && graph_.nodes[static_cast<size_t>(producer)].is("Conv");
   }
 
   bool append(WeightedGroup& group, size_t node, PostOp op) {

@@ -10,8 +10,8 @@ namespace octet::node_tests {
 
 // What the model says about itself, read without Octet's loader.
 struct ModelSummary {
-  std::vector<std::string> ops;      // of all nodes, "domain::Op" outside ai.onnx
-  std::string foreign;               // the first operator, type or opset that Octet does not have, in words; or empty
+  std::vector<std::string> ops;  // of all nodes, "domain::Op" outside ai.onnx
+  std::string foreign;           // the first operator, type or opset that Octet does not have, in words; or empty
 };
 Result<ModelSummary> summarize_model(const std::string& path);
 

@@ -30,7 +30,8 @@ std::vector<std::string> subfolders(const std::string& folder, const std::string
 std::string op_of(const std::string& name, const std::vector<std::string>& ops) {
   if (ops.size() == 1) return ops[0];
   const std::string word = name.substr(name.find('_') + 1);  // test_softmax_axis_0_expanded
-  return (name.find("_expanded") != std::string::npos ? "(expanded) " : "(several) ") + word.substr(0, word.find('_'));
+  return (name.find("_expanded") != std::string::npos ? "(expanded) " : "(several) ") +
+         word.substr(0, word.find('_'));
 }
 
 // ONNX's files hold bfloat16 as uint16 (NumPy has no such type): read it as the model declares it.
@@ -144,9 +145,10 @@ int run_suite(int argc, char** argv, const GraphRunner& runner, const std::vecto
   }
   const std::vector<std::string> folders = subfolders(options.folder.empty() ? "." : options.folder, options.filter);
   if (options.folder.empty() || folders.empty()) {
-    std::printf("skipped: no ONNX node tests in '%s'; set OCTET_NODE_TESTS to onnx/backend/test/data/node of the onnx "
-                "package\n",
-                options.folder.c_str());
+    std::printf(
+        "skipped: no ONNX node tests in '%s'; set OCTET_NODE_TESTS to onnx/backend/test/data/node of the onnx "
+        "package\n",
+        options.folder.c_str());
     return 77;
   }
   std::vector<TestResult> results;

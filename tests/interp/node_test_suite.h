@@ -21,8 +21,8 @@ struct Exemption {
 enum class Verdict { kPassed, kFailed, kSkipped };
 
 struct TestResult {
-  std::string name;    // folder
-  std::string op;      // operator under test; "(expanded) Op" where its function body is run instead
+  std::string name;  // folder
+  std::string op;    // operator under test; "(expanded) Op" where its function body is run instead
   Verdict verdict = Verdict::kSkipped;
   std::string reason;  // why it failed or was skipped
 };
@@ -34,8 +34,8 @@ TestResult run_test(const std::string& folder, const GraphRunner& runner, const 
 
 // Command line: [--list-failures | --list-skipped] [--filter GLOB] [FOLDER]; the folder may also come from the
 // environment variable OCTET_NODE_TESTS. Prints a table per operator, the failures with their reasons, and at last
-// "N passed, N failed, N skipped". Returns 0, 1 when a test failed, 2 for a wrong command line, or 77 when there is no
-// folder of tests.
+// "N passed, N failed, N skipped". Returns 0, 1 when a test failed, 2 for a wrong command line, or 77 when there is
+// no folder of tests.
 int run_suite(int argc, char** argv, const GraphRunner& runner, const std::vector<Exemption>& exemptions);
 
 }  // namespace octet::node_tests

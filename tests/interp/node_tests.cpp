@@ -1,19 +1,10 @@
 // octet_node_tests: the reference interpreter against ONNX's backend node tests.
 #include "interp/interpreter.h"
-#include "interp/node_test_suite.h"
+#include "interp/node_test_exemptions.h"
 
 int main(int argc, char** argv) {
-  using octet::node_tests::Exemption;
-  const std::vector<Exemption> exemptions = {
-      {"test_training_dropout*", "training mode is random and belongs to the trainer"},
-      {"test_batchnorm_*_training_mode", "training mode belongs to the trainer"},
-      {"test_qlinearmatmul_?D_int8_float*",
-       "ONNX's data wraps around (-236 became 20) where the operator's definition saturates to -128"},
-      {"test_averagepool_3d_dilations_large_count_include_pad_is_1_ceil_mode_is_True",
-       "ONNX's data counts what ceil_mode adds beyond the padding; ONNX Runtime and PyTorch do not, and neither do we"},
-  };
   const auto runner = [](const octet::Graph& graph, const std::vector<octet::Tensor>& inputs) {
     return octet::interpret(graph, inputs);
   };
-  return octet::node_tests::run_suite(argc, argv, runner, exemptions);
+  return octet::node_tests::run_suite(argc, argv, runner, octet::node_tests::standard_exemptions());
 }
