@@ -53,7 +53,7 @@ class TensorStatistics {
   float max() const;
   float amax() const;
   // Over the finite values, from the bin centres in exact integer sums: the mean is within 2^(k-1) of the exact one
-  // (below amax / 2048 / 2), the second moment E[x^2] within 2^k * amax plus its share of rounding. 0 when empty.
+  // (amax / 4096 at most, for normal amax), the second moment E[x^2] within 2^k * (amax + 2^k). 0 when empty.
   double mean() const;
   double second_moment() const;
 

@@ -177,6 +177,13 @@ TEST(Calibrate, PredictedErrorIsTheMeasuredOne) {
   }
 }
 
+TEST(EntropyCalibrator, SaysThatItFellBackToMax) {
+  const CalibratedRange r = calibrated(statistics_of({0.5f, -1.0f, 0.25f}), {.method = CalibrationMethod::kEntropy});
+  EXPECT_EQ(r.method, CalibrationMethod::kMax);
+  EXPECT_EQ(r.hi, 1.0f);
+  EXPECT_NE(r.reason.find("entropy has too few values"), std::string::npos) << r.reason;
+}
+
 TEST(AutoCalibrator, ChoosesTheLeastOutputErrorAndSaysWhy) {
   const ConsumerWeights biased{.mean_sq_sum = 1.0, .mean_sum_sq = 400.0};
   for (Shape shape : {Shape::kNormal, Shape::kRelu, Shape::kSilu, Shape::kHeavy, Shape::kUniform}) {
