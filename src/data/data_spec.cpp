@@ -33,7 +33,6 @@ std::string beside(const fs::path& folder, const std::string& path) {
 Status read_section(const YamlNode& node, SpecSection section, const char* what, DataSpec* spec) {
   OCTET_ASSIGN(const YamlMap map, YamlMap::open(node, what));
   for (const auto& [key, value] : map.node().entries()) {
-    if (value.is_null()) continue;
     OCTET_ASSIGN(const std::vector<std::string> values, value.as_strings());
     const Status set = set_spec_key(spec, section, key, values);
     if (!set.is_ok()) return value.error(set.message());
@@ -62,11 +61,11 @@ Result<DataSpec> from_yaml(const std::string& path) {
       OCTET_RETURN_IF_ERROR(read_section(value, SpecSection::kDetection, "detection", &spec));
     } else if (key == "inputs") {
       OCTET_RETURN_IF_ERROR(read_inputs(value, &spec));
-    } else if (!value.is_null() || section_of_spec_key(key) != SpecSection::kTop) {
+    } else {
       OCTET_ASSIGN(const std::vector<std::string> values, value.as_strings());
       const Status set = set_spec_key(&spec, SpecSection::kTop, key, values);
       if (!set.is_ok()) return value.error(set.message());
-      has_kind = has_kind || key == "kind";
+      has_kind = has_kind || (key == "kind" && !values.empty());
     }
   }
   if (!has_kind) return root.error("the data spec has no 'kind' (idx, cifar10, folder, npy, npz or yolo)");
@@ -89,7 +88,7 @@ Status read_query(const std::string& query, DataSpec* spec) {
       spec->inputs[key.substr(7)] = value;
       continue;
     }
-    OCTET_RETURN_IF_ERROR(set_spec_key(spec, section_of_spec_key(key), key, split(value, ',')));
+    OCTET_RETURN_IF_ERROR(set_spec_key(spec, SpecSection::kAny, key, split(value, ',')));
   }
   return Status::ok();
 }

@@ -115,17 +115,24 @@ Image resize_two_taps(const Image& src, int width, int height) {
   return dst;
 }
 
-Image resize_nearest(const Image& src, int width, int height) {
-  Image dst = Image::filled(width, height, src.channels);
-  const double step_x = static_cast<double>(src.width) / width, step_y = static_cast<double>(src.height) / height;
-  for (int y = 0; y < height; ++y) {
-    const uint8_t* in = src.row(std::min(static_cast<int>((y + 0.5) * step_y), src.height - 1));
-    uint8_t* out = dst.row(y);
-    for (int x = 0; x < width; ++x) {
-      const int from = std::min(static_cast<int>((x + 0.5) * step_x), src.width - 1) * src.channels;
-      out = std::copy_n(in + from, src.channels, out);
-    }
+// The input under the centre of each output pixel. Adding up the steps decides the ties as Pillow does.
+std::vector<int> nearest_inputs(int in, int out) {
+  const double step = static_cast<double>(in) / out;
+  std::vector<int> all(static_cast<size_t>(out));
+  double at = step * 0.5;
+  for (int& from : all) {
+    from = std::min(static_cast<int>(at), in - 1);
+    at += step;
   }
+  return all;
+}
+
+Image resize_nearest(const Image& src, int width, int height) {
+  const std::vector<int> columns = nearest_inputs(src.width, width), rows = nearest_inputs(src.height, height);
+  Image dst = Image::filled(width, height, src.channels);
+  uint8_t* out = dst.pixels.data();
+  for (int row : rows)
+    for (int column : columns) out = std::copy_n(src.row(row) + column * src.channels, src.channels, out);
   return dst;
 }
 

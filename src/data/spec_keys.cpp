@@ -249,29 +249,30 @@ constexpr SpecKey kKeys[] = {
 // Keys that are maps, read by data_spec.cpp itself; listed here for the hints.
 constexpr const char* kMapKeys[] = {"inputs", "preprocess", "detection"};
 
+const char* section_name(SpecSection section) {
+  if (section == SpecSection::kPreprocess) return "under 'preprocess'";
+  return section == SpecSection::kDetection ? "under 'detection'" : "at the top level";
+}
+
 }  // namespace
 
 Status set_spec_key(DataSpec* spec, SpecSection section, const std::string& key, const Values& values) {
+  const bool any = section == SpecSection::kAny;
   std::vector<std::string> known;
+  const SpecKey* elsewhere = nullptr;
   for (const SpecKey& k : kKeys) {
-    if (k.section != section) continue;
-    if (key == k.name) return k.set(spec, values).at("'" + key + "'");
+    if (!any && k.section != section) {
+      if (key == k.name) elsewhere = &k;
+      continue;
+    }
+    if (key == k.name) return values.empty() ? Status::ok() : k.set(spec, values).at("'" + key + "'");
     known.emplace_back(k.name);
   }
+  if (elsewhere != nullptr) return not_found("the key '" + key + "' belongs " + section_name(elsewhere->section));
   if (section == SpecSection::kTop) known.insert(known.end(), std::begin(kMapKeys), std::end(kMapKeys));
-  const SpecSection other = section_of_spec_key(key);
-  if (other != section && other != SpecSection::kTop)
-    return not_found("the key '" + key + "' belongs under '" +
-                     (other == SpecSection::kPreprocess ? "preprocess" : "detection") + "'");
   std::string hint = did_you_mean(key, known);
   if (hint.empty()) hint = " Known keys: " + join(known, ", ") + ".";
   return not_found("unknown key '" + key + "'." + hint);
-}
-
-SpecSection section_of_spec_key(const std::string& key) {
-  for (const SpecKey& k : kKeys)
-    if (key == k.name) return k.section;
-  return SpecSection::kTop;
 }
 
 Result<DataKind> data_kind_from_name(const std::string& name) { return value_of(kKinds, name); }

@@ -9,14 +9,13 @@
 
 namespace octet {
 
-enum class SpecSection { kTop, kPreprocess, kDetection };
+// kAny: the inline form has no sections; every key stands on one level.
+enum class SpecSection { kTop, kPreprocess, kDetection, kAny };
 
 // Sets one key from its value, or from the values of its list. The sentence of an error names no place: the caller
-// knows it. An unknown key is kNotFound with near misses.
+// knows it. No value (null in YAML) leaves the default. An unknown key is kNotFound with near misses.
 Status set_spec_key(DataSpec* spec, SpecSection section, const std::string& key,
                     const std::vector<std::string>& values);
-// The section that has the key; kTop when none has (set_spec_key then explains).
-SpecSection section_of_spec_key(const std::string& key);
 
 Result<DataKind> data_kind_from_name(const std::string& name);
 const char* resize_mode_name(ResizeMode mode);
