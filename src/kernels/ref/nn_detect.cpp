@@ -86,8 +86,7 @@ OpResult top_k(const OpArgs& args) {
                             " elements");
   OCTET_ASSIGN(const Tensor keys, order_keys(x));
   const bool largest = args.node.attr_int("largest", 1) != 0;
-  return dispatch_size(x.dtype(),
-                       [&]<class T>() -> OpResult { return top_k_of<T>(x, keys, axis, k, largest); });
+  return dispatch_size(x.dtype(), [&]<class T>() -> OpResult { return top_k_of<T>(x, keys, axis, k, largest); });
 }
 
 struct Box {

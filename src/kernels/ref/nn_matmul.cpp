@@ -95,10 +95,10 @@ OpResult matmul_integer(const OpArgs& args) {
   OCTET_RETURN_IF_ERROR(need_inputs(args, 2));
   const int a_axis = args.in(0).rank() - 2;
   const int b_axis = args.in(1).rank() - 1;
-  OCTET_ASSIGN(const Tensor a, subtract_zero_point(args.in(0), args.has(2) ? &args.in(2) : nullptr, a_axis,
-                                                   "a_zero_point"));
-  OCTET_ASSIGN(const Tensor b, subtract_zero_point(args.in(1), args.has(3) ? &args.in(3) : nullptr, b_axis,
-                                                   "b_zero_point"));
+  OCTET_ASSIGN(const Tensor a,
+               subtract_zero_point(args.in(0), args.has(2) ? &args.in(2) : nullptr, a_axis, "a_zero_point"));
+  OCTET_ASSIGN(const Tensor b,
+               subtract_zero_point(args.in(1), args.has(3) ? &args.in(3) : nullptr, b_axis, "b_zero_point"));
   OCTET_ASSIGN(const Tensor sums, matmul_tensors(a, b));
   return wrap_to_int32(sums);
 }

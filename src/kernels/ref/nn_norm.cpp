@@ -69,8 +69,7 @@ void apply_batch_norm(const ChannelView& view, const BatchNormParams& p, double 
 }
 
 // Replaces mean and variance by those of the batch and returns the running ones that training_mode asks for.
-OpResult update_batch_statistics(const ChannelView& view, const Tensor& x, double momentum,
-                                                    BatchNormParams& p) {
+OpResult update_batch_statistics(const ChannelView& view, const Tensor& x, double momentum, BatchNormParams& p) {
   Tensor running_mean = p.mean.clone();
   Tensor running_variance = p.variance.clone();
   std::vector<double> values;
@@ -175,8 +174,7 @@ OpResult group_normalization(const OpArgs& args) {
 Status scale_broadcast(const OpArgs& args, Tensor& y) {
   OCTET_ASSIGN(const Tensor scale, to_float64(args.in(1)));
   OCTET_ASSIGN(const Dims strides, strides_within(scale.dims(), y.dims()));
-  for_each_offset(y.dims(), strides,
-                  [&](int64_t i, int64_t at) { y.data<double>()[i] *= scale.data<double>()[at]; });
+  for_each_offset(y.dims(), strides, [&](int64_t i, int64_t at) { y.data<double>()[i] *= scale.data<double>()[at]; });
   if (!args.has(2)) return Status::ok();
   OCTET_RETURN_IF_ERROR(require_real(args, 2));
   OCTET_ASSIGN(const Tensor bias, to_float64(args.in(2)));
@@ -272,12 +270,9 @@ OpResult lp_normalization(const OpArgs& args) {
 }
 
 constexpr RefOpEntry kOps[] = {
-    {"BatchNormalization", batch_normalization},
-    {"GroupNormalization", group_normalization},
-    {"InstanceNormalization", instance_normalization},
-    {"LRN", lrn},
-    {"LayerNormalization", layer_normalization},
-    {"LpNormalization", lp_normalization},
+    {"BatchNormalization", batch_normalization},       {"GroupNormalization", group_normalization},
+    {"InstanceNormalization", instance_normalization}, {"LRN", lrn},
+    {"LayerNormalization", layer_normalization},       {"LpNormalization", lp_normalization},
 };
 
 }  // namespace

@@ -20,8 +20,8 @@ struct Taps {
 Taps taps_at(const WindowAxis& axis, int64_t o) {
   const int64_t start = o * axis.stride - axis.pad_begin;
   const Range inside = steps_inside(axis.kernel, axis.dilation, start, axis.in);
-  const Range padded = steps_inside(axis.kernel, axis.dilation, start + axis.pad_begin,
-                                    axis.in + axis.pad_begin + axis.pad_end);
+  const Range padded =
+      steps_inside(axis.kernel, axis.dilation, start + axis.pad_begin, axis.in + axis.pad_begin + axis.pad_end);
   return {start + inside.begin * axis.dilation, axis.dilation, inside.end - inside.begin, padded.end - padded.begin};
 }
 
@@ -126,9 +126,8 @@ OpResult average_pool(const OpArgs& args) {
   for (int64_t p = 0; p < planes; ++p) {
     const double* plane = src.data<double>() + p * window.in_size();
     double* out = dst.data<double>() + p * window.out_size();
-    for_each_position(window, [&](int64_t i, const WindowTaps& taps) {
-      out[i] = average_of(window, plane, taps, include_pad);
-    });
+    for_each_position(
+        window, [&](int64_t i, const WindowTaps& taps) { out[i] = average_of(window, plane, taps, include_pad); });
   }
   return single(dst, x.dtype());
 }

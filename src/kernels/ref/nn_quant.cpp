@@ -15,8 +15,8 @@ namespace {
 
 bool is_fp8(DType dtype) { return dtype == DType::kFloat8E4M3 || dtype == DType::kFloat8E5M2; }
 
-// Axis and block size from the shape of the scale: one element is per-tensor, a vector per-axis, and with the attribute
-// block_size the scale has the shape of x with dims[axis] divided by it, rounded up.
+// Axis and block size from the shape of the scale: one element is per-tensor, a vector per-axis, and with the
+// attribute block_size the scale has the shape of x with dims[axis] divided by it, rounded up.
 Status read_granularity(const Node& node, const Dims& dims, const Dims& scale, QuantParams& p) {
   const int64_t block_size = node.attr_int("block_size", 0);
   if (block_size < 0) return invalid_argument("block_size is negative");
@@ -145,7 +145,8 @@ OpResult dynamic_quantize_linear(const OpArgs& args) {
   params.scale = {chosen.scale};
   params.zero_point = {chosen.zero_point};
   OCTET_ASSIGN(Tensor y, quantize(x, params));
-  return std::vector<Tensor>{y, Tensor::scalar(chosen.scale), Tensor::scalar(static_cast<uint8_t>(chosen.zero_point))};
+  return std::vector<Tensor>{y, Tensor::scalar(chosen.scale),
+                             Tensor::scalar(static_cast<uint8_t>(chosen.zero_point))};
 }
 
 constexpr RefOpEntry kOps[] = {

@@ -17,9 +17,8 @@ struct Choice {
   E value;
 };
 
-constexpr Choice<Interpolation> kInterpolations[] = {{"nearest", Interpolation::kNearest},
-                                                     {"linear", Interpolation::kLinear},
-                                                     {"cubic", Interpolation::kCubic}};
+constexpr Choice<Interpolation> kInterpolations[] = {
+    {"nearest", Interpolation::kNearest}, {"linear", Interpolation::kLinear}, {"cubic", Interpolation::kCubic}};
 constexpr Choice<NearestMode> kNearestModes[] = {{"round_prefer_floor", NearestMode::kRoundPreferFloor},
                                                  {"round_prefer_ceil", NearestMode::kRoundPreferCeil},
                                                  {"floor", NearestMode::kFloor},
@@ -194,8 +193,7 @@ template <class T>
 void fill_extrapolated(const SampledAxis& axis, const SamplingOptions& o, const AxisView& view, T value, T* dst) {
   for (int64_t to = 0; to < axis.out; ++to)
     if (is_extrapolated(axis, o, source_coordinate(axis, o.coordinates, to)))
-      for (int64_t n = 0; n < view.outer; ++n)
-        std::fill_n(dst + (n * axis.out + to) * view.inner, view.inner, value);
+      for (int64_t n = 0; n < view.outer; ++n) std::fill_n(dst + (n * axis.out + to) * view.inner, view.inner, value);
 }
 
 // The axes that change something, those that shrink first, so that nothing in between is larger than both ends.
@@ -234,9 +232,8 @@ Result<Tensor> resize_elements(Tensor x, const std::vector<SampledAxis>& sampled
 
 OpResult resize_nearest(const Tensor& x, const std::vector<SampledAxis>& sampled, const SamplingOptions& o) {
   OCTET_ASSIGN(const Tensor extra, from_float64(Tensor::scalar(o.extrapolation_value), x.dtype()));
-  return dispatch_size(x.dtype(), [&]<class T>() -> OpResult {
-    return one(resize_elements<T>(x, sampled, o, *extra.data<T>()));
-  });
+  return dispatch_size(
+      x.dtype(), [&]<class T>() -> OpResult { return one(resize_elements<T>(x, sampled, o, *extra.data<T>())); });
 }
 
 OpResult resize_weighted(const Tensor& x, const std::vector<SampledAxis>& sampled, const SamplingOptions& o) {
@@ -256,7 +253,8 @@ OpResult run_resize(const Tensor& x, const std::vector<SampledAxis>& sampled, co
   return o.mode == Interpolation::kNearest ? resize_nearest(x, sampled, o) : resize_weighted(x, sampled, o);
 }
 
-// Upsample (scales as attribute in opset 7, as input in opset 9) and Resize of opset 10: asymmetric, nearest is floor.
+// Upsample (scales as attribute in opset 7, as input in opset 9) and Resize of opset 10: asymmetric, nearest is
+// floor.
 OpResult upsample(const OpArgs& args) {
   OCTET_RETURN_IF_ERROR(need_inputs(args, 1));
   const Tensor& x = args.in(0);

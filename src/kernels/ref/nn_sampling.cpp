@@ -115,8 +115,8 @@ std::vector<Tap> interpolation_taps(const SampledAxis& axis, const SamplingOptio
   double sum = 0;
   for (int64_t position = base - radius + 1; position <= base + radius; ++position) {
     const double distance = (static_cast<double>(position) - coordinate) * scale;
-    const double weight = options.mode == Interpolation::kCubic ? cubic_kernel(distance, options.cubic_a)
-                                                                : linear_kernel(distance);
+    const double weight =
+        options.mode == Interpolation::kCubic ? cubic_kernel(distance, options.cubic_a) : linear_kernel(distance);
     taps.push_back({position, weight});
     sum += weight;
   }

@@ -153,8 +153,7 @@ Result<Window> conv_transpose_window(const Node& node, const Dims& src, const Di
   OCTET_ASSIGN(Dims wanted, read_ints(node, "output_shape", rank, -1, -1));
   OCTET_ASSIGN(Window window, start_window(a, src, kernel));
   for (size_t i = 0; i < rank; ++i)
-    OCTET_RETURN_IF_ERROR(
-        place_transposed(a, i, rank, output_padding[i], wanted[i], window.axes[3 - rank + i]));
+    OCTET_RETURN_IF_ERROR(place_transposed(a, i, rank, output_padding[i], wanted[i], window.axes[3 - rank + i]));
   return checked(window);
 }
 
