@@ -26,6 +26,13 @@ if(OCTET_SANITIZE)
   target_link_options(octet_flags INTERFACE -fsanitize=${OCTET_SANITIZE})
 endif()
 
+if(OCTET_FUZZ)
+  # Coverage for libFuzzer in every room; the fuzzers themselves link its main (fuzz/CMakeLists.txt).
+  target_compile_options(octet_flags INTERFACE
+    -fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(octet_flags INTERFACE -fsanitize=address,undefined)
+endif()
+
 # octet_room(NAME SOURCES a.cpp b.cpp USES lower rooms and libraries)
 # A room is one static library, octet_NAME; USES is the whole list of what it may include.
 function(octet_room name)
