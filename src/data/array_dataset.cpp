@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <map>
 #include <memory>
 
 #include "base/files.h"
@@ -15,22 +14,44 @@
 namespace octet {
 namespace {
 
-using Arrays = std::vector<std::pair<std::string, NpyArray>>;
-
 const std::vector<std::string> kInputNames = {"x", "images", "image", "data", "input", "inputs", "arr_0"};
 const std::vector<std::string> kLabelNames = {"y", "labels", "label", "targets", "target", "arr_1"};
 
-const NpyArray* find_array(const Arrays& arrays, const std::string& name) {
-  for (const auto& [have, array] : arrays)
-    if (have == name) return &array;
-  return nullptr;
-}
+// The arrays of one .npz file, opened only when asked for: the others may be large, or of types that are not read.
+class NpzFile {
+ public:
+  static Result<NpzFile> open(const std::string& path) {
+    OCTET_ASSIGN(ZipArchive archive, ZipArchive::open(path));
+    NpzFile file(path, std::move(archive));
+    for (const ZipMember& member : file.archive_.members()) {
+      if (!member.name.ends_with(".npy")) continue;
+      const std::string name = member.name.substr(0, member.name.size() - 4);
+      if (file.has(name)) return data_corrupt("'" + path + "' holds two arrays '" + name + "'");
+      file.names_.push_back(name);
+    }
+    if (file.names_.empty()) return invalid_argument("'" + path + "' holds no .npy array");
+    return file;
+  }
 
-std::vector<std::string> names_of(const Arrays& arrays) {
-  std::vector<std::string> names;
-  for (const auto& [name, array] : arrays) names.push_back(name);
-  return names;
-}
+  const std::vector<std::string>& names() const { return names_; }
+  bool has(const std::string& name) const { return std::count(names_.begin(), names_.end(), name) > 0; }
+
+  Result<NpyArray> array(const std::string& name) const {
+    for (const ZipMember& member : archive_.members()) {
+      if (member.name != name + ".npy") continue;
+      OCTET_ASSIGN(ByteWindow bytes, archive_.content(member));
+      return NpyArray::open(std::move(bytes), "array '" + name + "' of '" + path_ + "'");
+    }
+    return not_found("'" + path_ + "' has no array '" + name + "'");
+  }
+
+ private:
+  NpzFile(std::string path, ZipArchive archive) : path_(std::move(path)), archive_(std::move(archive)) {}
+
+  std::string path_;
+  ZipArchive archive_;
+  std::vector<std::string> names_;
+};
 
 // How values change on their way in; identity unless the spec gives scale, mean or std.
 struct ValueMap {
@@ -156,51 +177,33 @@ Result<std::vector<int64_t>> labels_from_file(const std::string& path) {
   return labels;
 }
 
-Result<Arrays> open_npz(const std::string& path) {
-  OCTET_ASSIGN(const ZipArchive archive, ZipArchive::open(path));
-  Arrays arrays;
-  for (const ZipMember& member : archive.members()) {
-    if (!member.name.ends_with(".npy")) continue;
-    const std::string name = member.name.substr(0, member.name.size() - 4);
-    if (find_array(arrays, name) != nullptr) return data_corrupt("'" + path + "' holds two arrays '" + name + "'");
-    OCTET_ASSIGN(ByteWindow bytes, archive.content(member));
-    OCTET_ASSIGN(NpyArray array, NpyArray::open(std::move(bytes), "array '" + name + "' of '" + path + "'"));
-    arrays.emplace_back(name, std::move(array));
-  }
-  if (arrays.empty()) return invalid_argument("'" + path + "' holds no .npy array");
-  return arrays;
-}
-
 // The array's name for one network input: the spec's map, the input's own name, or for a network of one input the
 // usual names and at last the only array that is not the labels.
-Result<const NpyArray*> array_for(const DataSpec& spec, const Arrays& arrays, const InputInfo& input, bool only_input,
-                                  const std::string& labels) {
+Result<std::string> array_name_for(const DataSpec& spec, const NpzFile& file, const InputInfo& input, bool only_input,
+                                   const std::string& labels) {
   const auto mapped = spec.inputs.find(input.name);
   const std::string name = mapped != spec.inputs.end() ? mapped->second : input.name;
-  if (const NpyArray* array = find_array(arrays, name)) return array;
+  if (file.has(name)) return name;
   if (mapped == spec.inputs.end() && only_input) {
     for (const std::string& usual : kInputNames)
-      if (const NpyArray* array = usual == labels ? nullptr : find_array(arrays, usual)) return array;
-    const NpyArray* other = nullptr;
-    int64_t others = 0;
-    for (const auto& [have, array] : arrays)
-      if (have != labels) other = &array, ++others;
-    if (others == 1) return other;
+      if (usual != labels && file.has(usual)) return usual;
+    std::vector<std::string> others = file.names();
+    others.erase(std::remove(others.begin(), others.end(), labels), others.end());
+    if (others.size() == 1) return others[0];
   }
-  const std::vector<std::string> names = names_of(arrays);
   return not_found("'" + spec.path + "' has no array '" + name + "' for input '" + input.name +
-                   "' of the network; it has " + join(names, ", ") + ". Map one with the key 'inputs'." +
-                   did_you_mean(name, names));
+                   "' of the network; it has " + join(file.names(), ", ") + ". Map one with the key 'inputs'." +
+                   did_you_mean(name, file.names()));
 }
 
-std::string label_array_name(const DataSpec& spec, const Arrays& arrays, const std::vector<InputInfo>& inputs) {
+std::string label_array_name(const DataSpec& spec, const NpzFile& file, const std::vector<InputInfo>& inputs) {
   if (!spec.labels.empty()) return spec.labels;
   for (const std::string& name : kLabelNames) {
     const bool is_input = std::any_of(inputs.begin(), inputs.end(), [&](const InputInfo& i) {
       const auto mapped = spec.inputs.find(i.name);
       return name == (mapped == spec.inputs.end() ? i.name : mapped->second);
     });
-    if (!is_input && find_array(arrays, name) != nullptr) return name;
+    if (!is_input && file.has(name)) return name;
   }
   return "";
 }
@@ -246,18 +249,19 @@ Status bind_npy(const DataSpec& spec, const std::vector<InputInfo>& inputs, Arra
 }
 
 Status bind_npz(const DataSpec& spec, const std::vector<InputInfo>& inputs, ArrayDataset* set) {
-  OCTET_ASSIGN(const Arrays arrays, open_npz(spec.path));
-  const std::string labels = label_array_name(spec, arrays, inputs);
+  OCTET_ASSIGN(const NpzFile file, NpzFile::open(spec.path));
+  const std::string labels = label_array_name(spec, file, inputs);
   for (const InputInfo& input : inputs) {
-    OCTET_ASSIGN(const NpyArray* const array, array_for(spec, arrays, input, inputs.size() == 1, labels));
-    set->bound.push_back({*array, input});
+    OCTET_ASSIGN(const std::string name, array_name_for(spec, file, input, inputs.size() == 1, labels));
+    OCTET_ASSIGN(NpyArray array, file.array(name));
+    set->bound.push_back({std::move(array), input});
   }
   if (labels.empty()) return Status::ok();
-  const NpyArray* array = find_array(arrays, labels);
-  if (array == nullptr)
+  if (!file.has(labels))
     return not_found("'" + spec.path + "' has no array '" + labels + "' for the labels." +
-                     did_you_mean(labels, names_of(arrays)));
-  OCTET_ASSIGN(set->labels, labels_of(*array));
+                     did_you_mean(labels, file.names()));
+  OCTET_ASSIGN(const NpyArray array, file.array(labels));
+  OCTET_ASSIGN(set->labels, labels_of(array));
   return Status::ok();
 }
 

@@ -127,6 +127,7 @@ std::string npz(bool deflated) {
   return zip_file({{"image.npy", npy_file("<f4", "(2, 3)", bytes_of(ramp(6)))},
                    {"tokens.npy", npy_file("<i8", "(2, 1)", bytes_of(std::vector<int64_t>{11, 12}))},
                    {"y.npy", npy_file("|u1", "(2,)", {'\x01', '\x09'})},
+                   {"names.npy", npy_file("|O", "(2,)", "12345678")},  // not asked for, so it does not hurt
                    {"README", "not an array"}},
                   deflated);
 }
