@@ -26,7 +26,8 @@ TEST(Registry, HasEveryOperatorOfTheTableAndNoOther) {
 }
 
 TEST(Elementwise, BroadcastsBothWays) {
-  expect_output<float>({"Add", {floats({2, 1}, {1, 2}), floats({3}, {10, 20, 30})}}, {2, 3}, {11, 21, 31, 12, 22, 32});
+  expect_output<float>({"Add", {floats({2, 1}, {1, 2}), floats({3}, {10, 20, 30})}}, {2, 3},
+                       {11, 21, 31, 12, 22, 32});
   expect_output<float>({"Sub", {floats({}, {1}), floats({2, 2}, {1, 2, 3, 4})}}, {2, 2}, {0, -1, -2, -3});
   expect_output<float>({"Mul", {floats({1, 2, 1, 2}, {1, 2, 3, 4}), floats({2, 1, 1}, {10, 100})}}, {1, 2, 1, 2},
                        {10, 20, 300, 400});

@@ -44,7 +44,8 @@ TEST(Movement, TransposeConcatTile) {
   expect_output<float>({"Tile", {floats({1, 2}, {1, 2}), ints({2}, {2, 2})}}, {2, 4}, {1, 2, 1, 2, 1, 2, 1, 2});
   expect_refused({"Tile", {grid(), ints({2}, {-1, 2})}}, "impossible");
   expect_refused({"Tile", {grid(), ints({2}, {int64_t{1} << 40, int64_t{1} << 40})}}, "more elements");
-  expect_output<float>({"Expand", {floats({2, 1}, {1, 2}), ints({3}, {2, 1, 2})}}, {2, 2, 2}, {1, 1, 2, 2, 1, 1, 2, 2});
+  expect_output<float>({"Expand", {floats({2, 1}, {1, 2}), ints({3}, {2, 1, 2})}}, {2, 2, 2},
+                       {1, 1, 2, 2, 1, 1, 2, 2});
 }
 
 TEST(Movement, SpaceToDepthUndoesDepthToSpace) {

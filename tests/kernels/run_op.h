@@ -55,7 +55,9 @@ inline void expect_refused(const OpCall& call, const std::string& words) {
   EXPECT_NE(outputs.status().message().find(words), std::string::npos) << outputs.status().message();
 }
 
-inline Tensor floats(Dims dims, const std::vector<float>& values) { return Tensor::from<float>(std::move(dims), values); }
+inline Tensor floats(Dims dims, const std::vector<float>& values) {
+  return Tensor::from<float>(std::move(dims), values);
+}
 inline Tensor ints(Dims dims, const std::vector<int64_t>& values) {
   return Tensor::from<int64_t>(std::move(dims), values);
 }

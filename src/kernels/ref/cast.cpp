@@ -14,7 +14,8 @@ OpResult cast_to_4_bits(const Tensor& x, DType to) {
   const float low = to == DType::kInt4 ? -8.0f : 0.0f;
   const float high = to == DType::kInt4 ? 7.0f : 15.0f;
   OCTET_ASSIGN(const Tensor wide, cast_tensor(x, DType::kFloat32));
-  OCTET_ASSIGN(const Tensor clamped, (map_unary<float, float>(wide, [=](float v) { return std::clamp(v, low, high); })));
+  OCTET_ASSIGN(const Tensor clamped,
+               (map_unary<float, float>(wide, [=](float v) { return std::clamp(v, low, high); })));
   return one(cast_tensor(clamped, to));
 }
 
