@@ -1,0 +1,15 @@
+# octet_embed_files(OUTPUT variable source files...): writes a C++ file with the text of each file, so that the programs
+# carry their data files with them. It defines `span<const EmbeddedFile> octet::VARIABLE()`.
+function(octet_embed_files output function_name)
+  set(rows "")
+  foreach(path ${ARGN})
+    get_filename_component(stem ${path} NAME_WE)
+    file(READ ${path} text)
+    string(APPEND rows "    {\"${stem}\", R\"octet_file(${text})octet_file\"},\n")
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${path})
+  endforeach()
+  set(code "// Made by EmbedFiles.cmake from data files; edit those.\n#include \"quantization/embedded_files.h\"\n\n")
+  string(APPEND code "namespace octet {\nnamespace {\nconstexpr EmbeddedFile kFiles[] = {\n${rows}};\n}  // namespace\n\n")
+  string(APPEND code "std::span<const EmbeddedFile> ${function_name}() { return kFiles; }\n\n}  // namespace octet\n")
+  file(CONFIGURE OUTPUT ${output} CONTENT "@code@" @ONLY)
+endfunction()
