@@ -24,6 +24,13 @@ TEST(Resize, NearestModesDifferAtTies) {
   expect_near(nearest("ceil"), {2}, {2, 4});
 }
 
+TEST(Resize, NearestTakesAFloatScaleForTheFractionItStandsFor) {
+  const Tensor x = counting({9});
+  const Attributes a{{"coordinate_transformation_mode", "asymmetric"}, {"nearest_mode", "floor"}};
+  expect_near(by_scales(x, {1.0F / 3}, a), {3}, {1, 4, 7});
+  expect_near(by_scales(x, {0.6F}, a), {5}, {1, 2, 4, 6, 7});
+}
+
 TEST(Resize, CoordinateModesPlaceTheSamples) {
   const Tensor x = counting({4});
   const auto linear = [&](const char* mode, int64_t size) {

@@ -84,7 +84,8 @@ Result<std::vector<double>> read_numbers(const OpArgs& args, size_t i, size_t co
 bool is_given(const OpArgs& args, size_t i) { return args.has(i) && args.in(i).numel() > 0; }
 
 // ONNX writes floor(in * scale); its shape inference and ONNX Runtime compute that in float32, and so must we. They
-// also leave out the factor (roi_end - roi_begin) of the text.
+// also leave out the factor (roi_end - roi_begin) of the text. Its tests of align_corners take the width before
+// floor.
 Status apply_scales(const std::vector<double>& scales, const std::vector<size_t>& axes,
                     std::vector<SampledAxis>& sampled) {
   for (size_t i = 0; i < axes.size(); ++i) {
@@ -94,7 +95,8 @@ Status apply_scales(const std::vector<double>& scales, const std::vector<size_t>
     if (!(out < 0x1p40F)) return resource_limit("scales make the output unreasonably large");
     axis.out = static_cast<int64_t>(out);
     axis.scale = scales[i];
-    axis.output_width = scales[i] * static_cast<double>(axis.in);
+    axis.by_size = false;
+    axis.corner_width = scales[i] * static_cast<double>(axis.in);
   }
   return Status::ok();
 }
@@ -121,7 +123,8 @@ Status apply_sizes(const Node& node, const std::vector<double>& sizes, const std
     if (!(width <= 0x1p40)) return resource_limit("keep_aspect_ratio_policy makes the output unreasonably large");
     axis.out = static_cast<int64_t>(std::floor(width + 0.5));
     axis.scale = scales[i];
-    axis.output_width = width;
+    axis.by_size = stretch;
+    axis.corner_width = static_cast<double>(axis.out);
   }
   return Status::ok();
 }
@@ -129,7 +132,7 @@ Status apply_sizes(const Node& node, const std::vector<double>& sizes, const std
 // Every axis of the input, unscaled.
 std::vector<SampledAxis> identity_axes(const Dims& dims) {
   std::vector<SampledAxis> sampled;
-  for (int64_t d : dims) sampled.push_back({.in = d, .out = d, .output_width = static_cast<double>(d)});
+  for (int64_t d : dims) sampled.push_back({.in = d, .out = d, .corner_width = static_cast<double>(d)});
   return sampled;
 }
 
@@ -167,7 +170,7 @@ AxisView axis_view(const Dims& dims, size_t axis) {
 template <class T>
 void sample_nearest(const SampledAxis& axis, const SamplingOptions& o, const AxisView& view, const T* src, T* dst) {
   for (int64_t to = 0; to < axis.out; ++to) {
-    const int64_t from = nearest_position(axis, o.nearest, source_coordinate(axis, o.coordinates, to));
+    const int64_t from = nearest_position(axis, o.nearest, source_coordinate(axis, o, to));
     for (int64_t n = 0; n < view.outer; ++n)
       std::copy_n(src + (n * axis.in + from) * view.inner, view.inner, dst + (n * axis.out + to) * view.inner);
   }
@@ -176,7 +179,7 @@ void sample_nearest(const SampledAxis& axis, const SamplingOptions& o, const Axi
 void sample_weighted(const SampledAxis& axis, const SamplingOptions& o, const AxisView& view, const double* src,
                      double* dst) {
   for (int64_t to = 0; to < axis.out; ++to) {
-    const std::vector<Tap> taps = interpolation_taps(axis, o, source_coordinate(axis, o.coordinates, to));
+    const std::vector<Tap> taps = interpolation_taps(axis, o, source_coordinate(axis, o, to));
     for (int64_t n = 0; n < view.outer; ++n) {
       double* line = dst + (n * axis.out + to) * view.inner;
       std::fill_n(line, view.inner, 0.0);
@@ -192,7 +195,7 @@ void sample_weighted(const SampledAxis& axis, const SamplingOptions& o, const Ax
 template <class T>
 void fill_extrapolated(const SampledAxis& axis, const SamplingOptions& o, const AxisView& view, T value, T* dst) {
   for (int64_t to = 0; to < axis.out; ++to)
-    if (is_extrapolated(axis, o, source_coordinate(axis, o.coordinates, to)))
+    if (is_extrapolated(axis, o, source_coordinate(axis, o, to)))
       for (int64_t n = 0; n < view.outer; ++n) std::fill_n(dst + (n * axis.out + to) * view.inner, view.inner, value);
 }
 

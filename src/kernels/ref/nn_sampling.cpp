@@ -35,26 +35,28 @@ double crop_coordinate(const SampledAxis& axis, double x) {
   return axis.roi_begin * last + x * (axis.roi_end - axis.roi_begin) * last / static_cast<double>(axis.out - 1);
 }
 
-// A size given as such makes scale a fraction out / in: multiplying first keeps whole results whole.
-double unscale(const SampledAxis& axis, double x) {
-  if (axis.output_width == static_cast<double>(axis.out))
-    return x * static_cast<double>(axis.in) / static_cast<double>(axis.out);
-  return x / axis.scale;
+// A size given as such makes scale a fraction out / in: multiplying first keeps whole results whole. A scale given as
+// float32 stands for a number such as 1/3 that it cannot hold; where a hair decides which element is nearest,
+// rounding the quotient to float32 makes 1 / 0.33333334 the 3 that was meant (and that ONNX Runtime computes).
+double unscale(const SampledAxis& axis, Interpolation mode, double x) {
+  if (axis.by_size) return x * static_cast<double>(axis.in) / static_cast<double>(axis.out);
+  const double quotient = x / axis.scale;
+  return mode == Interpolation::kNearest ? static_cast<double>(static_cast<float>(quotient)) : quotient;
 }
 
-double raw_coordinate(const SampledAxis& axis, CoordinateMode mode, double x) {
-  switch (mode) {
-    case CoordinateMode::kHalfPixel: return unscale(axis, x + 0.5) - 0.5;
-    case CoordinateMode::kHalfPixelSymmetric: {
-      const double adjustment = static_cast<double>(axis.out) / axis.output_width;
-      return static_cast<double>(axis.in) / 2 * (1 - adjustment) + unscale(axis, x + 0.5) - 0.5;
+double raw_coordinate(const SampledAxis& axis, const SamplingOptions& o, double x) {
+  switch (o.coordinates) {
+    case CoordinateMode::kHalfPixel: return unscale(axis, o.mode, x + 0.5) - 0.5;
+    case CoordinateMode::kHalfPixelSymmetric: {  // ONNX's formula with both centres taken out of the fractions
+      const double from_center = x + 0.5 - static_cast<double>(axis.out) / 2;
+      return static_cast<double>(axis.in) / 2 + unscale(axis, o.mode, from_center) - 0.5;
     }
-    case CoordinateMode::kPytorchHalfPixel: return axis.out > 1 ? unscale(axis, x + 0.5) - 0.5 : 0.0;
-    case CoordinateMode::kAlignCorners:  // by the fractional width, as ONNX's own tests have it
-      return axis.out == 1 ? 0.0 : x * static_cast<double>(axis.in - 1) / (axis.output_width - 1);
-    case CoordinateMode::kAsymmetric: return unscale(axis, x);
+    case CoordinateMode::kPytorchHalfPixel: return axis.out > 1 ? unscale(axis, o.mode, x + 0.5) - 0.5 : 0.0;
+    case CoordinateMode::kAlignCorners:
+      return axis.out == 1 ? 0.0 : x * static_cast<double>(axis.in - 1) / (axis.corner_width - 1);
+    case CoordinateMode::kAsymmetric: return unscale(axis, o.mode, x);
     case CoordinateMode::kTfCropAndResize: return crop_coordinate(axis, x);
-    case CoordinateMode::kTfHalfPixelForNn: return unscale(axis, x + 0.5);
+    case CoordinateMode::kTfHalfPixelForNn: return unscale(axis, o.mode, x + 0.5);
   }
   return x;
 }
@@ -80,8 +82,8 @@ bool SampledAxis::is_identity(const SamplingOptions& options) const {
          options.coordinates != CoordinateMode::kTfHalfPixelForNn;
 }
 
-double source_coordinate(const SampledAxis& axis, CoordinateMode mode, int64_t o) {
-  return std::clamp(raw_coordinate(axis, mode, static_cast<double>(o)), -kFarOutside, kFarOutside);
+double source_coordinate(const SampledAxis& axis, const SamplingOptions& options, int64_t o) {
+  return std::clamp(raw_coordinate(axis, options, static_cast<double>(o)), -kFarOutside, kFarOutside);
 }
 
 bool is_extrapolated(const SampledAxis& axis, const SamplingOptions& options, double coordinate) {

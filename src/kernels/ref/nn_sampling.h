@@ -36,7 +36,8 @@ struct SampledAxis {
   int64_t in = 1;
   int64_t out = 1;
   double scale = 1;         // output elements per input element
-  double output_width = 1;  // in * scale: not whole when the scale was given and not the size
+  bool by_size = true;      // scale is out / in and nothing else
+  double corner_width = 1;  // what align_corners takes for the length of the output
   double roi_begin = 0;     // of the axis, 0 .. 1
   double roi_end = 1;
 
@@ -44,7 +45,7 @@ struct SampledAxis {
 };
 
 // x_original of the ONNX text for output position `o`.
-double source_coordinate(const SampledAxis& axis, CoordinateMode mode, int64_t o);
+double source_coordinate(const SampledAxis& axis, const SamplingOptions& options, int64_t o);
 // tf_crop_and_resize reads nothing there but takes extrapolation_value.
 bool is_extrapolated(const SampledAxis& axis, const SamplingOptions& options, double coordinate);
 // Input position of the nearest element, clamped to the axis.
