@@ -26,6 +26,10 @@ struct RunOptions {
 // The inputs of a network as a data set wants to know them.
 std::vector<InputInfo> network_inputs(const Graph& graph);
 
+// The network as quantization wants it: batch norm and constants folded, what changes nothing removed; it computes the
+// same, up to float rounding. Plans, ranges and their fingerprints belong to this graph.
+Result<Graph> simplify_network(const Graph& graph);
+
 // ---- calibration --------------------------------------------------------------------------------------------------
 
 // Collects statistics of named tensors over images in one float pass; memory does not grow with their number.

@@ -33,10 +33,15 @@ Status calibrate_step(const SelectiveQuantizer& quantizer, const QuantizeJob& jo
 
 }  // namespace
 
+Result<Graph> simplify_network(const Graph& graph) {
+  Graph simplified = graph;
+  OCTET_RETURN_IF_ERROR(run_passes(simplified).status());
+  return simplified;
+}
+
 Result<QuantizeResult> quantize_network(const Graph& graph, const SelectiveQuantizer& quantizer, const QuantizeJob& job) {
   QuantizeResult result;
-  result.prepared = graph;
-  OCTET_RETURN_IF_ERROR(run_passes(result.prepared).status());
+  OCTET_ASSIGN(result.prepared, simplify_network(graph));
   OCTET_ASSIGN(result.prepared, quantizer.rewrite_blocks(result.prepared));
   if (job.plan) {
     result.plan = *job.plan;
