@@ -133,6 +133,9 @@ TEST(InferQuantize, Types) {
   EXPECT_NE(infer(x + "%y = QuantizeLinear(%x, %s, %z) {output_dtype = 2}\n", 21).find("uint8"), std::string::npos);
   EXPECT_NE(infer(x + "%y = QuantizeLinear(%x, %s, %z) {axis = 2}\n").find("axis 2"), std::string::npos);
   EXPECT_NE(infer(x + "%y = QuantizeLinear(%x, %one, %z)\n").find("same shape"), std::string::npos);
+  EXPECT_EQ(
+      infer("input %x: int8[N, 4]\ninput %s: float32[]\ninput %z: int8[1]\n%y = DequantizeLinear(%x, %s, %z)\n"),
+      "float32[N, 4]");
   EXPECT_EQ(infer("input %x: int8[N, 4]\ninput %s: float16[]\n%y = DequantizeLinear(%x, %s)\n"), "float16[N, 4]");
   EXPECT_NE(infer("input %x: int8[N, 4]\ninput %s: float32[]\ninput %z: uint8[]\n%y = DequantizeLinear(%x, %s, %z)\n")
                 .find("zero point is uint8"),

@@ -5,15 +5,21 @@
 namespace octet {
 namespace {
 
+// A single number may be written as a scalar or as a vector of one; ONNX's own tests mix the two.
+bool same_parameter_shape(const Shape& a, const Shape& b) {
+  const auto is_one = [](const Shape& s) { return s.empty() || (s.size() == 1 && unify(s[0], Dim::of(1)).is_ok()); };
+  if (is_one(a) && is_one(b)) return true;
+  bool same = a.size() == b.size();
+  for (size_t i = 0; same && i < a.size(); ++i) same = unify(a[i], b[i]).is_ok();
+  return same;
+}
+
 // The scale is one number, a vector along `axis`, or (block_size > 0) a tensor with one number per block.
 Status check_scale(const OpInference& op) {
   const Shape* x = op.shape(0);
   const Shape* scale = op.shape(1);
-  if (op.shape(2) != nullptr && scale != nullptr) {
-    bool same = scale->size() == op.shape(2)->size();
-    for (size_t i = 0; same && i < scale->size(); ++i) same = unify((*scale)[i], (*op.shape(2))[i]).is_ok();
-    if (!same) return invalid_argument("scale and zero point must have the same shape");
-  }
+  if (op.shape(2) != nullptr && scale != nullptr && !same_parameter_shape(*scale, *op.shape(2)))
+    return invalid_argument("scale and zero point must have the same shape");
   if (x == nullptr || scale == nullptr || scale->empty()) return Status::ok();
   const int64_t block = op.node.attr_int("block_size", 0);
   if (block < 0) return invalid_argument("attribute 'block_size' is negative");
