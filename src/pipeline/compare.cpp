@@ -1,43 +1,10 @@
 #include <algorithm>
-#include <cmath>
-#include <limits>
-#include <mutex>
 
+#include "metrics/similarity.h"
 #include "pipeline/image_runner.h"
 
 namespace octet {
 namespace {
-
-// Sums over elements and images from which the figures of one tensor follow.
-struct Sums {
-  double signal = 0, noise = 0, dot = 0, other = 0, max_abs = 0;
-
-  void add(const float* a, const float* b, int64_t n) {
-    for (int64_t i = 0; i < n; ++i) {
-      const double x = a[i], y = b[i], d = y - x;
-      signal += x * x;
-      other += y * y;
-      dot += x * y;
-      noise += d * d;
-      max_abs = std::max(max_abs, std::fabs(d));
-    }
-  }
-  void add(const Sums& s) {
-    signal += s.signal;
-    noise += s.noise;
-    dot += s.dot;
-    other += s.other;
-    max_abs = std::max(max_abs, s.max_abs);
-  }
-  TensorDifference figures() const {
-    TensorDifference d;
-    d.sqnr_db = noise > 0 ? 10 * std::log10(std::max(signal, std::numeric_limits<double>::min()) / noise)
-                          : std::numeric_limits<double>::infinity();
-    d.cosine = signal > 0 && other > 0 ? dot / std::sqrt(signal * other) : (signal == other ? 1.0 : 0.0);
-    d.max_abs = max_abs;
-    return d;
-  }
-};
 
 // Names of computed float values that both networks have, in the order in which the first computes them.
 std::vector<std::string> common_tensors(const Graph& a, const Graph& b) {
@@ -76,7 +43,7 @@ Result<CompareReport> compare(const Graph& a, const Graph& b, const Dataset& dat
   const int64_t count = images > 0 ? std::min(images, data.size()) : data.size();
   const int64_t groups = (count + group - 1) / group;
   // Sums are kept per image and added in image order: the report does not depend on the number of threads.
-  std::vector<std::vector<Sums>> per_group(static_cast<size_t>(groups), std::vector<Sums>(tensors));
+  std::vector<std::vector<Similarity>> per_group(static_cast<size_t>(groups), std::vector<Similarity>(tensors));
   std::vector<int64_t> predicted_a(static_cast<size_t>(count)), predicted_b(static_cast<size_t>(count));
   const auto body = [&](int, int64_t item) -> Status {
     std::vector<int64_t> members;
@@ -85,12 +52,12 @@ Result<CompareReport> compare(const Graph& a, const Graph& b, const Dataset& dat
     std::vector<Tensor> seen(tensors);
     OCTET_ASSIGN(const std::vector<Tensor> out_a,
                  run_a->run(batch.inputs, [&](size_t tap, const TensorView& v) { seen[tap] = v.to_tensor(); }));
-    std::vector<Sums>& sums = per_group[static_cast<size_t>(item)];
+    std::vector<Similarity>& sums = per_group[static_cast<size_t>(item)];
     OCTET_ASSIGN(const std::vector<Tensor> out_b, run_b->run(batch.inputs, [&](size_t tap, const TensorView& v) {
       const Tensor y = v.to_tensor();
       const Tensor& x = seen[tap];
       if (x.dtype() == DType::kFloat32 && y.dtype() == DType::kFloat32 && x.dims() == y.dims())
-        sums[tap].add(x.data<float>(), y.data<float>(), x.numel());
+        (void)sums[tap].add(x, y);  // cannot fail: types and sizes were just compared
     }));
     const auto n = static_cast<int64_t>(members.size());
     const std::vector<int64_t> best_a = arg_max_rows(out_a[0], n), best_b = arg_max_rows(out_b[0], n);
@@ -104,9 +71,12 @@ Result<CompareReport> compare(const Graph& a, const Graph& b, const Dataset& dat
   report.agreement = agreement(predicted_a, predicted_b);
   const GraphIndex index(a);
   for (size_t t = 0; t < tensors; ++t) {
-    Sums total;
-    for (const std::vector<Sums>& sums : per_group) total.add(sums[t]);
-    TensorDifference d = total.figures();
+    Similarity total;
+    for (const std::vector<Similarity>& sums : per_group) total.merge(sums[t]);
+    TensorDifference d;
+    d.sqnr_db = total.sqnr_db();
+    d.cosine = total.cosine();
+    d.max_abs = total.max_abs_diff();
     d.tensor = executor_options.taps[t];
     const ValueId id = a.find_value(d.tensor);
     d.op_type = a.nodes[static_cast<size_t>(index.producer(id))].op_type;

@@ -5,6 +5,8 @@
 #include <mutex>
 #include <thread>
 
+#include "metrics/classification.h"
+
 namespace octet {
 
 int resolve_threads(int threads) {
@@ -110,11 +112,7 @@ std::vector<int64_t> arg_max_rows(const Tensor& scores, int64_t images) {
   if (scores.dtype() != DType::kFloat32 || scores.rank() < 1 || scores.dim(0) < images || scores.numel() == 0) return best;
   const int64_t row = scores.numel() / scores.dim(0);
   for (int64_t n = 0; n < images; ++n) {
-    const float* s = scores.data<float>() + n * row;
-    int64_t b = 0;
-    for (int64_t c = 1; c < row; ++c)
-      if (s[c] > s[b] || s[b] != s[b]) b = c;
-    best[static_cast<size_t>(n)] = b;
+    best[static_cast<size_t>(n)] = top_k(scores.data<float>() + n * row, row, 1)[0];
   }
   return best;
 }

@@ -1,0 +1,116 @@
+#include <chrono>
+
+#include "metrics/classification.h"
+#include "metrics/detection.h"
+#include "pipeline/image_runner.h"
+
+namespace octet {
+namespace {
+
+// The first output's rows that belong to real images, as [n, ...].
+Tensor leading_rows(const Tensor& scores, int64_t n) {
+  Dims dims = scores.dims();
+  if (dims.empty() || dims[0] <= n) return scores;
+  Tensor rows(scores.dtype(), (dims[0] = n, dims));
+  std::copy_n(scores.data<char>(), rows.nbytes(), rows.data<char>());
+  return rows;
+}
+
+// One image of a batched tensor, with a batch axis of 1.
+Tensor one_row(const Tensor& batch, int64_t n) {
+  Dims dims = batch.dims();
+  if (dims.empty() || dims[0] <= 1) return batch;
+  dims[0] = 1;
+  Tensor row(batch.dtype(), dims);
+  std::copy_n(batch.data<char>() + n * row.nbytes(), row.nbytes(), row.data<char>());
+  return row;
+}
+
+class Evaluation {
+ public:
+  Evaluation(const Graph& graph, const Dataset& data, const EvalOptions& options) : graph_(graph), data_(data), options_(options) {}
+
+  Result<EvalReport> run() {
+    const auto begin = std::chrono::steady_clock::now();
+    OCTET_ASSIGN(executor_, Executor::create(graph_));
+    const int64_t count = options_.max_images > 0 ? std::min(options_.max_images, data_.size()) : data_.size();
+    batch_ = fixed_batch(graph_) > 0 ? fixed_batch(graph_) : options_.batch_size;
+    detection_ = data_.has_boxes();
+    const auto workers = static_cast<size_t>(resolve_threads(options_.run.threads));
+    accuracy_.resize(workers);
+    detections_.resize(static_cast<size_t>(detection_ ? count : 0));
+    annotations_.resize(detections_.size());
+    report_.predictions.resize(static_cast<size_t>(count));
+    report_.count = count;
+    const int64_t groups = (count + batch_ - 1) / batch_;
+    OCTET_RETURN_IF_ERROR(parallel_items(groups, options_.run, "evaluating", batch_, count,
+                                         [&](int worker, int64_t item) { return run_group(worker, item, count); }));
+    summarize();
+    report_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    return std::move(report_);
+  }
+
+ private:
+  Status run_group(int worker, int64_t item, int64_t count) {
+    const int64_t first = item * batch_, last = std::min(count, first + batch_);
+    std::vector<int64_t> images;
+    for (int64_t i = first; i < last; ++i) images.push_back(i);
+    const int64_t rows = fixed_batch(graph_) > 0 ? batch_ : last - first;
+    OCTET_ASSIGN(const Batch batch, load_batch(graph_, data_, images, rows));
+    OCTET_ASSIGN(const std::vector<Tensor> outputs, executor_->run(batch.inputs));
+    if (outputs.empty()) return invalid_argument("the network has no output");
+    if (detection_) return detect_images(batch, outputs[0], first);
+    const std::vector<int64_t> best = arg_max_rows(outputs[0], last - first);
+    std::copy(best.begin(), best.end(), report_.predictions.begin() + first);
+    if (!data_.has_labels()) return Status::ok();
+    std::vector<int64_t> labels;
+    for (const Sample& s : batch.samples) labels.push_back(s.label);
+    return accuracy_[static_cast<size_t>(worker)].add(leading_rows(outputs[0], last - first), labels);
+  }
+
+  Status detect_images(const Batch& batch, const Tensor& output, int64_t first) {
+    for (size_t n = 0; n < batch.samples.size(); ++n) {
+      const Sample& sample = batch.samples[n];
+      OCTET_ASSIGN(detections_[static_cast<size_t>(first) + n],
+                   detect(options_.detection, one_row(output, static_cast<int64_t>(n)), sample.placement));
+      annotations_[static_cast<size_t>(first) + n] = sample.boxes;
+    }
+    return Status::ok();
+  }
+
+  void summarize() {
+    report_.task = detection_ ? "detection" : data_.has_labels() ? "classification" : "none";
+    TopKAccuracy total;
+    for (const TopKAccuracy& a : accuracy_) total.merge(a);
+    report_.top1 = 100 * total.top1();
+    report_.top5 = 100 * total.top5();
+    const Interval interval = total.top1_interval();
+    report_.top1_low = 100 * interval.low;
+    report_.top1_high = 100 * interval.high;
+    if (!detection_) return;
+    AveragePrecision precision(options_.detection.max_detections);
+    for (size_t i = 0; i < detections_.size(); ++i) precision.add_image(detections_[i], annotations_[i]);
+    const AveragePrecision::Summary summary = precision.summarize();
+    report_.map50 = 100 * summary.map50;
+    report_.map = 100 * summary.map;
+    report_.predictions.clear();
+  }
+
+  const Graph& graph_;
+  const Dataset& data_;
+  const EvalOptions& options_;
+  std::unique_ptr<Executor> executor_;
+  int64_t batch_ = 1;
+  bool detection_ = false;
+  std::vector<TopKAccuracy> accuracy_;  // by worker: integer counts, so merging is exact
+  std::vector<std::vector<Box>> detections_, annotations_;  // by image
+  EvalReport report_;
+};
+
+}  // namespace
+
+Result<EvalReport> evaluate(const Graph& graph, const Dataset& data, const EvalOptions& options) {
+  return Evaluation(graph, data, options).run();
+}
+
+}  // namespace octet

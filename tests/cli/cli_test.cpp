@@ -1,0 +1,231 @@
+// The commands as a new user meets them: what works, and every way to get it wrong.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "octet/onnx.h"
+#include "octet/quantization.h"
+#include "support/random_graph.h"
+
+namespace octet {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Outcome {
+  int code = -1;
+  std::string text;  // stdout and stderr
+};
+
+Outcome octet(const std::string& arguments, const std::string& prefix = "") {
+  const std::string command = "( " + prefix + " " + OCTET_BINARY + " " + arguments + " ) 2>&1";
+  Outcome out;
+  FILE* pipe = popen(command.c_str(), "r");
+  if (pipe == nullptr) return out;
+  std::array<char, 4096> buffer{};
+  for (size_t n = 0; (n = fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) out.text.append(buffer.data(), n);
+  const int status = pclose(pipe);
+  out.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+  return out;
+}
+
+// One plain sentence, not a stack trace, with the words a person needs.
+void expect_refusal(const Outcome& out, int code, const std::vector<std::string>& words) {
+  EXPECT_EQ(out.code, code) << out.text;
+  EXPECT_LE(std::count(out.text.begin(), out.text.end(), '\n'), 2) << out.text;
+  for (const std::string& word : words) EXPECT_NE(out.text.find(word), std::string::npos) << "'" << word << "' not in: " << out.text;
+}
+
+class Cli : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::temp_directory_path() / ("octet-cli-" + std::to_string(::getpid()) + "-" +
+                                           ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+    model_ = path("net.onnx");
+    ASSERT_TRUE(save_onnx(network(), model_).is_ok());
+    write_npz_pair(40, 4);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+  std::string data() const { return "'npy:" + path("x.npy") + "?labels=" + path("y.npy") + "'"; }
+  std::string data_of(const std::string& images) const { return "npy:" + path(images); }
+
+  // 3x8x8 -> conv, relu, pool -> 4 classes, weights from a seed.
+  static Graph network(float weight_fill = 0) {
+    Graph g;
+    g.name = "cli";
+    test::Random random(4);
+    const ValueId x = g.add_value("x", DType::kFloat32, Shape{Dim::named("N"), Dim::of(3), Dim::of(8), Dim::of(8)});
+    g.inputs = {x};
+    Tensor w = test::random_tensor(random, {16, 3, 3, 3});
+    if (weight_fill != 0) w.data<float>()[5] = weight_fill;
+    const ValueId wid = g.add_constant("w", w), fc = g.add_constant("fc", test::random_tensor(random, {4, 16}));
+    const auto node = [&](const char* op, std::vector<ValueId> in, const char* out, Attributes a = {}, const char* name = "") {
+      g.add_node(op, std::move(in), {out}, std::move(a), name);
+      return g.find_value(out);
+    };
+    const ValueId c = node("Conv", {x, wid}, "c", {{"pads", std::vector<int64_t>{1, 1, 1, 1}}}, "stem/conv");
+    const ValueId r = node("Relu", {c}, "r");
+    const ValueId p = node("GlobalAveragePool", {r}, "p");
+    const ValueId f = node("Flatten", {p}, "f");
+    const ValueId y = node("Gemm", {f, fc}, "y", {{"transB", int64_t{1}}}, "head/fc");
+    g.value(y).dtype = DType::kFloat32;
+    g.outputs = {y};
+    return g;
+  }
+
+  void write(const std::string& name, const std::string& bytes) const { std::ofstream(path(name), std::ios::binary) << bytes; }
+
+  void write_npy(const std::string& name, const std::string& descr, const std::string& shape, const std::string& bytes) const {
+    std::string header = "{'descr': '" + descr + "', 'fortran_order': False, 'shape': " + shape + ", }";
+    header.resize((header.size() + 11 + 63) / 64 * 64 - 11, ' ');
+    header += '\n';
+    std::string file("\x93NUMPY\x01\x00", 8);
+    file += static_cast<char>(header.size() & 0xff);
+    file += static_cast<char>(header.size() >> 8);
+    write(name, file + header + bytes);
+  }
+
+  void write_npz_pair(int64_t count, int64_t classes, double scale = 1) const {
+    test::Random random(9);
+    const Tensor x = test::random_tensor(random, {count, 3, 8, 8}, -scale, scale);
+    write_npy("x.npy", "<f4", "(" + std::to_string(count) + ", 3, 8, 8)", {x.data<char>(), static_cast<size_t>(x.nbytes())});
+    std::string labels;
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t v = i % classes;
+      labels.append(reinterpret_cast<const char*>(&v), 8);
+    }
+    write_npy("y.npy", "<i8", "(" + std::to_string(count) + ",)", labels);
+  }
+
+  fs::path folder_;
+  std::string model_;
+};
+
+TEST_F(Cli, QuantizeWritesAllArtifactsAndReportsThem) {
+  const Outcome out = octet("quantize " + model_ + " --data " + data() + " --json -q -o " + path("out"));
+  ASSERT_EQ(out.code, 0) << out.text;
+  const auto j = nlohmann::json::parse(out.text);
+  EXPECT_EQ(j["float"]["count"], 40);
+  EXPECT_GE(j["quantized"]["top5"], j["quantized"]["top1"]);
+  for (const char* name : {"model_int8.onnx", "ranges.json", "plan.json", "run.json"}) EXPECT_TRUE(fs::exists(path("out") + "/" + name)) << name;
+  EXPECT_TRUE(load_onnx(path("out/model_int8.onnx")).is_ok());
+  const Outcome eval = octet("eval " + path("out/model_int8.onnx") + " --data " + data() + " --json -q");
+  ASSERT_EQ(eval.code, 0) << eval.text;
+  EXPECT_EQ(nlohmann::json::parse(eval.text)["top1"], j["quantized"]["top1"]);
+  const Outcome compared = octet("compare " + model_ + " " + path("out/model_int8.onnx") + " --data " + data() + " -q");
+  EXPECT_EQ(compared.code, 0) << compared.text;
+  EXPECT_NE(compared.text.find("equal predictions"), std::string::npos);
+  EXPECT_EQ(octet("inspect " + model_).code, 0);
+  const Outcome exported = octet("export-ranges " + path("out/ranges.json") + " --format tensorrt");
+  EXPECT_EQ(exported.text.rfind("TRT-", 0), 0u) << exported.text;
+}
+
+TEST_F(Cli, TheSameBytesForAnyThreadsAndBatchSize) {
+  std::vector<std::string> ranges;
+  for (const char* flags : {"--threads 1 --batch-size 1", "--threads 2 --batch-size 8", "--threads 2 --batch-size 32"}) {
+    ASSERT_EQ(octet("quantize " + model_ + " --data " + data() + " --images 32 --no-eval -q " + flags + " -o " + path("out")).code, 0);
+    std::ifstream file(path("out/ranges.json"));
+    ranges.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+  }
+  EXPECT_EQ(ranges[0], ranges[1]);
+  EXPECT_EQ(ranges[0], ranges[2]);
+}
+
+TEST_F(Cli, ADeletedRangeLeavesItsTensorInFloat) {
+  ASSERT_EQ(octet("quantize " + model_ + " --data " + data() + " --regime naive --no-eval -q -o " + path("out")).code, 0);
+  auto ranges = load_ranges(path("out/ranges.json"));
+  ASSERT_TRUE(ranges.is_ok()) << ranges.status().message();
+  ASSERT_EQ(ranges->tensors.erase("x"), 1u);
+  ASSERT_TRUE(save_ranges(*ranges, path("edited.json")).is_ok());
+  ASSERT_EQ(octet("quantize " + model_ + " --ranges " + path("edited.json") + " --regime naive -q -o " + path("out2")).code, 0);
+  const auto plan = load_plan(path("out2/plan.json"));
+  ASSERT_TRUE(plan.is_ok()) << plan.status().message();
+  EXPECT_EQ(plan->tensors.count("x"), 0u);
+}
+
+TEST_F(Cli, MissingFile) { expect_refusal(octet("eval nowhere.onnx --data " + data()), 3, {"nowhere.onnx"}); }
+
+TEST_F(Cli, NotAnOnnxFile) {
+  write("picture.onnx", std::string("\x89PNG\r\n\x1a\n0000IHDR", 16));
+  expect_refusal(octet("inspect " + path("picture.onnx")), 5, {"picture.onnx", "not an ONNX model"});
+}
+
+TEST_F(Cli, TruncatedFile) {
+  fs::resize_file(model_, fs::file_size(model_) / 2);
+  expect_refusal(octet("inspect " + model_), 5, {"net.onnx"});
+}
+
+TEST_F(Cli, WrongInputShape) {
+  test::Random random(1);
+  const Tensor x = test::random_tensor(random, {4, 3, 5, 5});
+  write_npy("small.npy", "<f4", "(4, 3, 5, 5)", {x.data<char>(), static_cast<size_t>(x.nbytes())});
+  expect_refusal(octet("quantize " + model_ + " --data " + data_of("small.npy") + " -o " + path("out")), 2, {"[3, 5, 5]", "[3, 8, 8]"});
+}
+
+TEST_F(Cli, EmptyDataFolder) {
+  fs::create_directories(path("empty"));
+  expect_refusal(octet("quantize " + model_ + " --data folder:" + path("empty") + " -o " + path("out")), 2, {"empty"});
+}
+
+TEST_F(Cli, LabelsOutOfRange) {
+  write_npz_pair(40, 9);
+  expect_refusal(octet("eval " + model_ + " -q --data " + data()), 2, {"label", "4"});
+}
+
+TEST_F(Cli, RuleWithATypo) {
+  write("r.yaml", "regime: selective\nrules:\n  - name: stem/konv\n    skip: true\n");
+  expect_refusal(octet("quantize " + model_ + " -q --recipe " + path("r.yaml") + " --data " + data() + " -o " + path("out")), 2,
+                 {"r.yaml:3", "stem/konv", "stem/conv"});
+}
+
+TEST_F(Cli, UnknownRecipeKey) {
+  write("r.yaml", "calib_params:\n  percentil: 99.9\n");
+  expect_refusal(octet("quantize " + model_ + " -q --recipe " + path("r.yaml") + " --data " + data() + " -o " + path("out")), 2,
+                 {"r.yaml:2", "percentil", "percentile"});
+}
+
+// A limit on the size of written files stands in for a full disk: the write fails half way, nothing is left behind.
+TEST_F(Cli, DiskFull) {
+  fs::create_directories(path("out"));
+  const Outcome out = octet("quantize " + model_ + " -q --no-eval --data " + data() + " -o " + path("out"), "trap '' XFSZ; ulimit -f 1;");
+  EXPECT_EQ(out.code, 6) << out.text;
+  EXPECT_NE(out.text.find("cannot write"), std::string::npos) << out.text;
+  for (const auto& entry : fs::directory_iterator(path("out"))) EXPECT_EQ(entry.path().string().find("tmp"), std::string::npos) << entry.path();
+}
+
+TEST_F(Cli, NanWeights) {
+  ASSERT_TRUE(save_onnx(network(std::numeric_limits<float>::quiet_NaN()), model_).is_ok());
+  expect_refusal(octet("quantize " + model_ + " -q --data " + data() + " -o " + path("out")), 2, {"stem/conv", "w"});
+}
+
+TEST_F(Cli, AZeroTensorIsSaidAndSurvives) {
+  write_npz_pair(40, 4, 0.0);
+  const Outcome out = octet("quantize " + model_ + " -q --regime naive --data " + data() + " -o " + path("out"));
+  ASSERT_EQ(out.code, 0) << out.text;
+  EXPECT_NE(out.text.find("'x'"), std::string::npos) << out.text;
+  EXPECT_TRUE(load_onnx(path("out/model_int8.onnx")).is_ok());
+}
+
+TEST_F(Cli, MissedBudgetHasItsOwnExitCode) {
+  const Outcome kept = octet("quantize " + model_ + " -q --max-drop 100 --data " + data() + " -o " + path("out"));
+  EXPECT_EQ(kept.code, 0) << kept.text;
+}
+
+TEST_F(Cli, WrongUsageShowsHelp) {
+  EXPECT_EQ(octet("").code, 2);
+  EXPECT_EQ(octet("quantise").code, 2);
+  EXPECT_EQ(octet("quantize --help").code, 0);
+}
+
+}  // namespace
+}  // namespace octet
