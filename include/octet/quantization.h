@@ -27,16 +27,17 @@ namespace octet {
 // otherwise. selective: the target's keep-in-float advice and the `auto` calibrator, and then the rules.
 enum class Regime { kNaive, kHybrid, kSelective };
 
-// Numbers a node computes with. Weights: kFloat32, kFloat16 (stored only), kInt4 ... kFloat8E5M2. Activations: kFloat32
-// or a quantized type. kUndefined leaves the choice to the target.
+// Numbers a node computes with. Weights: kFloat32, kFloat16 (stored only), kInt4 ... kFloat8E5M2. Activations:
+// kFloat32 or a quantized type. kUndefined leaves the choice to the target.
 struct Precision {
   DType weights = DType::kUndefined;
   DType activations = DType::kUndefined;
   bool operator==(const Precision&) const = default;
 };
 
-// float32; float16 (weights stored so); int8 (the target's own 8-bit types); uint8 (unsigned activations); int16 (int8
-// weights, int16 activations); int4 (weights only); wAaB for A in {4, 8}, B in {8, 16, 32}, as w4a8; fp8e4m3, fp8e5m2.
+// float32; float16 (weights stored so); int8 (the target's own 8-bit types); uint8 (unsigned activations); int16
+// (int8 weights, int16 activations); int4 (weights only); wAaB for A in {4, 8}, B in {8, 16, 32}, as w4a8; fp8e4m3,
+// fp8e5m2.
 Result<Precision> parse_precision(const std::string& text);
 
 // One line of a recipe. The conditions that are given must all hold; later rules win over earlier ones.
@@ -47,16 +48,16 @@ struct QuantizationRule {
   std::string structure;  // "last 2 conv", "between A and B", "residual adds", ...: see docs/recipes
 
   std::optional<bool> skip;
-  std::optional<std::string> precision;     // as parse_precision() reads it
-  std::optional<std::string> weights;       // a type's name, overrides that half of precision
+  std::optional<std::string> precision;  // as parse_precision() reads it
+  std::optional<std::string> weights;    // a type's name, overrides that half of precision
   std::optional<std::string> activations;
   std::optional<std::string> calibrator_w;  // max, percentile, entropy, mse, auto
   std::optional<std::string> calibrator_i;  // the same, and histogram
   std::optional<double> percentile;
-  std::optional<bool> per_channel;          // of weights
-  std::optional<bool> symmetric;            // of activations
-  std::optional<int64_t> group_size;        // of weights, along the input channels; 0: none
-  std::optional<std::string> mapping;       // as for QuantizationOptions::mappings, for the matched blocks only
+  std::optional<bool> per_channel;     // of weights
+  std::optional<bool> symmetric;       // of activations
+  std::optional<int64_t> group_size;   // of weights, along the input channels; 0: none
+  std::optional<std::string> mapping;  // as for QuantizationOptions::mappings, for the matched blocks only
 
   std::string place;  // "recipe.yaml:12", for messages
 };
@@ -77,27 +78,27 @@ struct QuantizationOptions {
   Regime regime = Regime::kSelective;
   std::string target = "octet";  // tensorrt, onnxruntime, openvino, octet, or the path of a target file
 
-  std::optional<std::string> calibrator_w;  // default max
-  std::optional<std::string> calibrator_i;  // default: auto when selective, else histogram
+  std::optional<std::string> calibrator_w;            // default max
+  std::optional<std::string> calibrator_i;            // default: auto when selective, else histogram
   std::string histogram_calib_method = "percentile";  // what calibrator_i: histogram means
   double percentile = 99.99;
   bool per_channel = true;
-  bool learn_amax = false;  // for fine-tuning
+  bool learn_amax = false;                // for fine-tuning
   std::vector<std::string> skip_modules;  // exact names or globs
   std::string skip_modules_place;
 
   int num_calib_batches = 16;
-  int calib_batch_size = 0;     // 0: the caller's choice
-  int64_t calib_images = 0;     // 0: num_calib_batches batches; else exactly so many images
+  int calib_batch_size = 0;  // 0: the caller's choice
+  int64_t calib_images = 0;  // 0: num_calib_batches batches; else exactly so many images
   bool verbose = false;
 
   std::optional<std::string> bias;         // int32 or float32; default: the target's
   std::optional<std::string> activations;  // a type's name; default: the target's
   std::optional<bool> symmetric;           // of activations; default: the target's
   std::vector<QuantizationRule> rules;
-  // Block or operator -> treatment. residual_add: quantize_skip | quantize_both | float; concat: shared_scale | separate
-  // | float; silu, hard_swish: keep_fused_float | quantize_input | quantize_output | quantize_all; any operator:
-  // float | quantize.
+  // Block or operator -> treatment. residual_add: quantize_skip | quantize_both | float; concat: shared_scale |
+  // separate | float; silu, hard_swish: keep_fused_float | quantize_input | quantize_output | quantize_all; any
+  // operator: float | quantize.
   std::map<std::string, std::string> mappings;
 
   bool ptq_only = false;
@@ -130,8 +131,8 @@ struct TensorPlan {
   bool narrow_range = false;
   std::string calibrator;
   double percentile = 99.99;
-  std::string same_as;                // not empty: the parameters are those of that tensor
-  std::vector<std::string> covers;    // the tensors whose ranges, joined, make this one's; itself when it stands alone
+  std::string same_as;              // not empty: the parameters are those of that tensor
+  std::vector<std::string> covers;  // the tensors whose ranges, joined, make this one's; itself when it stands alone
   std::vector<TensorReader> readers;  // in graph order
   QuantParams params;                 // scale is empty until finish()
   std::string why;
@@ -202,11 +203,11 @@ class SelectiveQuantizer {
   Result<Graph> rewrite_blocks(const Graph& graph) const;
 
   // Which tensors get a quantizer and why, from graph and options alone. `excluded`: values that must stay in float,
-  // each with the reason to record. Errors: a rule that matches nothing, an unknown target or calibrator, weights that
-  // are not finite, a graph that is quantized already.
+  // each with the reason to record. Errors: a rule that matches nothing, an unknown target or calibrator, weights
+  // that are not finite, a graph that is quantized already.
   Result<QuantizationPlan> prepare(const Graph& graph, const std::map<std::string, std::string>& excluded = {}) const;
-  // Statistics -> ranges, weights included. A tensor without statistics is left out, with a warning; NaN and infinities
-  // among others are left out with a warning; a tensor of nothing else is an error.
+  // Statistics -> ranges, weights included. A tensor without statistics is left out, with a warning; NaN and
+  // infinities among others are left out with a warning; a tensor of nothing else is an error.
   Result<Ranges> calibrate(const Graph& graph, const QuantizationPlan& plan,
                            const std::map<std::string, TensorStatistics>& statistics) const;
   // Ranges -> scales and zero points. A tensor that `ranges` lacks stays in float, and the placement follows.

@@ -72,8 +72,8 @@ class Placer {
   const std::vector<NodeSettings>& settings_;
   DemandMap& demands_;
   std::vector<NodePlan> nodes_;
-  std::vector<bool> fused_op_;          // its type is one that fuses into what stands before it
-  std::vector<bool> placed_;            // decided as a part of a block
+  std::vector<bool> fused_op_;  // its type is one that fuses into what stands before it
+  std::vector<bool> placed_;    // decided as a part of a block
   std::vector<bool> leads_to_output_;
 };
 

@@ -79,7 +79,7 @@ class Inserter {
   }
 
   void add_pair(ValueId id, const std::string& name, const QuantParams& p) {
-    const ValueId scale = shared_scale(name, p), zero = shared_zero_point(p);
+    const ValueId scale = shared_scale(p), zero = shared_zero_point(p);
     const ValueId codes = add_output("QuantizeLinear", {id, scale, zero}, name + "_q", id, p.dtype, {});
     dequantized_[id] = add_output("DequantizeLinear", {codes, scale, zero}, name + "_dq", id, DType::kFloat32, {});
   }
@@ -91,7 +91,7 @@ class Inserter {
     std::vector<ValueId> inputs{stored};
     Attributes attributes;
     if (p.per_tensor()) {
-      inputs.push_back(shared_scale(name, p));
+      inputs.push_back(shared_scale(p));
       if (p.zero_point_at(0) != 0) inputs.push_back(shared_zero_point(p));
     } else {
       Dims dims = graph_.value(id).constant->dims();
@@ -107,7 +107,8 @@ class Inserter {
         inputs.push_back(graph_.add_constant(name + "_z", zero_point_tensor(p.dtype, dims, p.zero_point)));
       if (p.axis != 1) attributes["axis"] = static_cast<int64_t>(p.axis);  // 1 is the operator's default
     }
-    dequantized_[id] = add_output("DequantizeLinear", std::move(inputs), name + "_dq", id, DType::kFloat32, attributes);
+    dequantized_[id] =
+        add_output("DequantizeLinear", std::move(inputs), name + "_dq", id, DType::kFloat32, attributes);
     return Status::ok();
   }
 
@@ -149,7 +150,8 @@ class Inserter {
     const ValueId scale = graph_.add_constant(name + "_s", Tensor::from<float>(dims, scales));
     Attributes attributes;
     if (!w->per_tensor()) attributes["axis"] = int64_t{0};
-    node.inputs[2] = add_output("DequantizeLinear", {stored, scale}, name + "_dq", original[2], DType::kFloat32, attributes);
+    node.inputs[2] =
+        add_output("DequantizeLinear", {stored, scale}, name + "_dq", original[2], DType::kFloat32, attributes);
     return Status::ok();
   }
 
@@ -158,14 +160,15 @@ class Inserter {
                         graph_.value(id).constant->rank() == 1;
     if (usable && (w.per_tensor() || graph_.value(id).constant->numel() == static_cast<int64_t>(w.scale.size())))
       return Status::ok();
-    return invalid_argument("/nodes: '" + node.name + "' cannot have an int32 bias: its bias must be a constant with " +
+    return invalid_argument("/nodes: '" + node.name +
+                            "' cannot have an int32 bias: its bias must be a constant with " +
                             "one value per output channel; set \"bias\": \"float32\" there");
   }
 
   // Quantizers with equal scales share the initializer.
-  ValueId shared_scale(const std::string& tensor, const QuantParams& p) {
+  ValueId shared_scale(const QuantParams& p) {
     const auto [it, fresh] = scales_.emplace(std::bit_cast<uint32_t>(p.scale[0]), kNoValue);
-    if (fresh) it->second = graph_.add_constant(tensor + "_s", Tensor::scalar<float>(p.scale[0]));
+    if (fresh) it->second = graph_.add_constant("s" + std::to_string(scales_.size()), Tensor::scalar(p.scale[0]));
     return it->second;
   }
 
@@ -173,8 +176,8 @@ class Inserter {
     const int32_t zero = p.zero_point_at(0);
     const auto [it, fresh] = zero_points_.emplace(std::pair(p.dtype, zero), kNoValue);
     if (fresh)
-      it->second = graph_.add_constant(std::string(dtype_name(p.dtype)) + "_" + std::to_string(zero),
-                                       zero_point_tensor(p.dtype, {}, {zero}));
+      it->second =
+          graph_.add_constant("z" + std::to_string(zero_points_.size()), zero_point_tensor(p.dtype, {}, {zero}));
     return it->second;
   }
 
@@ -184,9 +187,10 @@ class Inserter {
     const std::optional<Shape> shape = graph_.value(like).shape;
     const ValueId out = graph_.add_value(name, dtype, shape);
     Node node;
-    node.name = graph_.value(out).name;
-    for (size_t i = 1; !node_names_.insert(node.name).second; ++i)
-      node.name = graph_.value(out).name + "_" + std::to_string(i);
+    do
+      node.name =
+          std::string(1, op[0] == 'Q' ? 'q' : 'd') + std::to_string(++node_count_);  // short: files count bytes
+    while (!node_names_.insert(node.name).second);
     node.op_type = op;
     node.inputs = std::move(inputs);
     node.outputs = {out};
@@ -199,6 +203,7 @@ class Inserter {
   const QuantizationPlan& plan_;
   std::vector<Node> old_nodes_;
   std::set<std::string> node_names_;
+  int node_count_ = 0;
   std::map<std::pair<std::string, int>, ValueId> readers_;
   std::set<std::string> integer_bias_;
   std::map<ValueId, ValueId> dequantized_;

@@ -79,13 +79,16 @@ JsonLine& JsonLine::add(const std::string& key, int64_t number) { return raw(key
 JsonLine& JsonLine::add(const std::string& key, double number) { return raw(key, json_number(number)); }
 JsonLine& JsonLine::add(const std::string& key, bool value) { return raw(key, value ? "true" : "false"); }
 JsonLine& JsonLine::add(const std::string& key, const std::vector<float>& values) {
-  return raw(key, list_text(values, [](float v) { return json_number(v); }, true));
+  return raw(key, list_text(
+                      values, [](float v) { return json_number(v); }, true));
 }
 JsonLine& JsonLine::add(const std::string& key, const std::vector<int32_t>& values) {
-  return raw(key, list_text(values, [](int32_t v) { return std::to_string(v); }, true));
+  return raw(key, list_text(
+                      values, [](int32_t v) { return std::to_string(v); }, true));
 }
 JsonLine& JsonLine::add(const std::string& key, const std::vector<std::string>& values) {
-  return raw(key, list_text(values, [](const std::string& v) { return json_quote(v); }, false));
+  return raw(key, list_text(
+                      values, [](const std::string& v) { return json_quote(v); }, false));
 }
 
 std::string json_block(const std::string& key, const std::vector<std::pair<std::string, std::string>>& lines) {

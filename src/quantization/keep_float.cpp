@@ -24,8 +24,8 @@ std::vector<std::string> keep_float_reasons(const Network& net, const Target& ta
 }
 
 std::string plain_float_reason(const Node& node) {
-  static const std::set<std::string> kCurves = {"Softmax", "LogSoftmax", "Sigmoid",   "Tanh", "Erf", "Gelu",
-                                                "Exp",     "HardSwish",  "HardSigmoid", "Elu", "Softplus"};
+  static const std::set<std::string> kCurves = {"Softmax", "LogSoftmax", "Sigmoid",     "Tanh", "Erf",     "Gelu",
+                                                "Exp",     "HardSwish",  "HardSigmoid", "Elu",  "Softplus"};
   static const std::set<std::string> kNorms = {"LayerNormalization", "InstanceNormalization", "GroupNormalization",
                                                "BatchNormalization", "LpNormalization"};
   if (kCurves.count(node.op_type) != 0) return "stays in float: a curve needs more than 8 bits (rule 7)";

@@ -222,7 +222,8 @@ std::vector<size_t> box_regression(const Network& net) {
   return boxes.empty() ? head : boxes;
 }
 
-ValueId end_of_fusion(const Network& net, ValueId value, const std::vector<bool>& fused, std::vector<size_t>* through) {
+ValueId end_of_fusion(const Network& net, ValueId value, const std::vector<bool>& fused,
+                      std::vector<size_t>* through) {
   for (;;) {
     const auto reader = single_reader(net.graph, net.index, value);
     if (!reader || !fused[*reader] || net.node(*reader).inputs[0] != value) return value;

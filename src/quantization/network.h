@@ -30,9 +30,10 @@ bool is_weighted(const Node& node);  // Conv, ConvTranspose, Gemm, MatMul
 // The input of a weighted op that holds constant float32 weights: 1, or 0 for a constant on the left; -1 for none.
 int weight_input(const Network& net, size_t node);
 
-// The axis of a weighted op's constant operand along which each output channel has its own scale: Conv 0, ConvTranspose 1
-// (-1 with groups: axis 1 then repeats in every group and axis 0 is summed over), Gemm by transA and transB, MatMul the
-// last axis on the right and the one before it on the left. -1 also when the rank has no such axis.
+// The axis of a weighted op's constant operand along which each output channel has its own scale: Conv 0,
+// ConvTranspose 1
+// (-1 with groups: axis 1 then repeats in every group and axis 0 is summed over), Gemm by transA and transB, MatMul
+// the last axis on the right and the one before it on the left. -1 also when the rank has no such axis.
 int weight_channel_axis(const Node& node, int input, int rank);
 // The axis that is summed over, along which groups of weights share a scale: the input channels.
 int weight_group_axis(const Node& node, int input, int rank);
@@ -49,9 +50,9 @@ int64_t fan_in(const Network& net, size_t node);
 // Gemm or MatMul whose activation has one row, and is known to.
 bool is_gemv(const Network& net, size_t node);
 
-// An Add of two computed tensors. `skip` is the input (0 or 1) with fewer weighted ops between it and the tensor where
-// both branches part; with equally many the one that is computed first. nullopt for additions of constants and of
-// other types.
+// An Add of two computed tensors. `skip` is the input (0 or 1) with fewer weighted ops between it and the tensor
+// where both branches part; with equally many the one that is computed first. nullopt for additions of constants and
+// of other types.
 struct AddBranches {
   int skip = 1;
   bool residual = false;  // both inputs go back to a common tensor
@@ -68,8 +69,9 @@ std::vector<size_t> detection_head(const Network& net);
 // reduced by a 1-channel convolution (a distribution over distances).
 std::vector<size_t> box_regression(const Network& net);
 
-// The fused end of an op: follows operators of `fused` while each is the only reader of what stands before it. Returns
-// the value at the end and, in *through, the nodes that were passed.
-ValueId end_of_fusion(const Network& net, ValueId value, const std::vector<bool>& fused, std::vector<size_t>* through);
+// The fused end of an op: follows operators of `fused` while each is the only reader of what stands before it.
+// Returns the value at the end and, in *through, the nodes that were passed.
+ValueId end_of_fusion(const Network& net, ValueId value, const std::vector<bool>& fused,
+                      std::vector<size_t>* through);
 
 }  // namespace octet

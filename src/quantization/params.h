@@ -7,8 +7,8 @@
 
 namespace octet {
 
-// Fills params of every tensor of the plan whose range is there; same_as tensors are left to their head. Errors: a range
-// with the wrong number of entries, not finite or upside down, naming the JSON path.
+// Fills params of every tensor of the plan whose range is there; same_as tensors are left to their head. Errors: a
+// range with the wrong number of entries, not finite or upside down, naming the JSON path.
 Status assign_params(const Graph& graph, const Ranges& ranges, QuantizationPlan* plan);
 
 // Raises weight scales where an INT32 bias of scale s_input * s_weight would not fit.

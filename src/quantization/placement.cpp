@@ -171,8 +171,9 @@ class Planner {
       t->why += "; per-tensor because its readers have their output channels on different axes";
     } else if (*channel.begin() < 0) {
       const Node& n = net_.node(uses.front().node);
-      t->why += n.is("ConvTranspose") ? "; per-tensor because a ConvTranspose with groups has no axis of output channels"
-                                      : "; per-tensor because the weight has no axis of output channels";
+      t->why += n.is("ConvTranspose")
+                    ? "; per-tensor because a ConvTranspose with groups has no axis of output channels"
+                    : "; per-tensor because the weight has no axis of output channels";
     } else {
       t->axis = *channel.begin();
       t->why += "; one scale per output channel (axis " + std::to_string(t->axis) + ")";
@@ -210,8 +211,8 @@ class Planner {
 
 }  // namespace
 
-Result<QuantizationPlan> place_quantizers(const Network& net, const QuantizationOptions& options, const Target& target,
-                                          const std::vector<NodeSettings>& settings,
+Result<QuantizationPlan> place_quantizers(const Network& net, const QuantizationOptions& options,
+                                          const Target& target, const std::vector<NodeSettings>& settings,
                                           const std::map<std::string, std::string>& excluded) {
   DemandMap demands(net, excluded);
   OCTET_ASSIGN(std::vector<NodePlan> nodes, Placer(net, options, target, settings, demands).run());

@@ -1,4 +1,5 @@
-// Where QuantizeLinear and DequantizeLinear go, from the float graph alone: TensorRT's rules as the target adapts them.
+// Where QuantizeLinear and DequantizeLinear go, from the float graph alone: TensorRT's rules as the target adapts
+// them.
 #pragma once
 
 #include <map>
@@ -10,10 +11,10 @@
 
 namespace octet {
 
-// A plan whose tensors have no parameters yet. The graph is walked from its outputs to its inputs: quantized ops demand
-// quantized inputs, ops between them hand the demand on to what stands before them.
-Result<QuantizationPlan> place_quantizers(const Network& net, const QuantizationOptions& options, const Target& target,
-                                          const std::vector<NodeSettings>& settings,
+// A plan whose tensors have no parameters yet. The graph is walked from its outputs to its inputs: quantized ops
+// demand quantized inputs, ops between them hand the demand on to what stands before them.
+Result<QuantizationPlan> place_quantizers(const Network& net, const QuantizationOptions& options,
+                                          const Target& target, const std::vector<NodeSettings>& settings,
                                           const std::map<std::string, std::string>& excluded);
 
 }  // namespace octet

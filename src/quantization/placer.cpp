@@ -10,9 +10,8 @@ namespace octet {
 namespace {
 
 bool touches_float(const Network& net, const Node& n) {
-  return std::any_of(n.outputs.begin(), n.outputs.end(), [&](ValueId v) {
-    return v != kNoValue && dtype_is_float(net.value(v).dtype);
-  });
+  return std::any_of(n.outputs.begin(), n.outputs.end(),
+                     [&](ValueId v) { return v != kNoValue && dtype_is_float(net.value(v).dtype); });
 }
 
 bool is_nearest_resize(const Node& n) { return n.is("Resize") && n.attr_string("mode", "nearest") == "nearest"; }
@@ -54,8 +53,8 @@ std::vector<bool> find_leads_to_output(const Network& net, bool lenient, const T
       for (const GraphIndex::Use& use : net.index.uses(out)) {
         const Node& reader = net.node(use.node);
         const bool averages = reader.is("GlobalAveragePool") || reader.is("ReduceMean");
-        const bool passes = lenient ? !is_weighted(reader) && !averages
-                                    : target.commuting_ops.count(reader.op_type) != 0;
+        const bool passes =
+            lenient ? !is_weighted(reader) && !averages : target.commuting_ops.count(reader.op_type) != 0;
         if (passes && leads[use.node]) leads[i] = true;
       }
     }
@@ -130,8 +129,9 @@ void Placer::classify_activation_input(size_t i, int weight) {
     if (!n.has_input(k) || !net_.is_dynamic_float(n.inputs[k]))
       return set(i, NodeDecision::kFloat, "kept in float: its input is not a float32 tensor that is computed");
     if (!demands_.allowed(n.inputs[k]))
-      return set(i, NodeDecision::kFloat, "kept in float: its input " + quoted(net_, n.inputs[k]) +
-                                              " stays in float (" + demands_.exclusion(n.inputs[k]) + ")");
+      return set(i, NodeDecision::kFloat,
+                 "kept in float: its input " + quoted(net_, n.inputs[k]) + " stays in float (" +
+                     demands_.exclusion(n.inputs[k]) + ")");
   }
   const std::string by = s.source.empty() ? "" : ", as " + s.source + " says";
   const std::string weights = dtype_name(s.weights);
@@ -139,12 +139,10 @@ void Placer::classify_activation_input(size_t i, int weight) {
     set(i, NodeDecision::kQuantized, weights + " weights and quantized input (rule 1)" + by);
   else if (weight < 0 && wants_inputs)
     set(i, NodeDecision::kQuantized, "both inputs are computed and quantized (rule 1)" + by);
-  else if (quantized_weight)
-    set(i, NodeDecision::kWeightOnly, weights + " weights, computed in float" + by);
+  else if (quantized_weight) set(i, NodeDecision::kWeightOnly, weights + " weights, computed in float" + by);
   else if (s.weights == DType::kFloat16)
     set(i, NodeDecision::kFloat, "weights stored in float16, computed in float" + by);
-  else
-    set(i, NodeDecision::kFloat, wants_inputs ? "float weights, quantized input" + by : "kept in float" + by);
+  else set(i, NodeDecision::kFloat, wants_inputs ? "float weights, quantized input" + by : "kept in float" + by);
 }
 
 void Placer::place_weighted(size_t i) {
@@ -226,19 +224,22 @@ void Placer::place_skip(size_t i, const AddBranches& branches) {
   const auto skip = static_cast<size_t>(left && right ? branches.skip : left ? 1 : 0);
   const Node* owner = net_.maker(n.inputs[1 - skip]);
   if (!demands_.allowed(n.inputs[skip])) {
-    set(i, NodeDecision::kFloat, "stays in float: its skip input " + quoted(net_, n.inputs[skip]) + " does (" +
-                                     demands_.exclusion(n.inputs[skip]) + ")");
+    set(i, NodeDecision::kFloat,
+        "stays in float: its skip input " + quoted(net_, n.inputs[skip]) + " does (" +
+            demands_.exclusion(n.inputs[skip]) + ")");
     return;
   }
   demands_.demand(i, skip, "skip input of '" + n.name + "' (rule 4)");
-  set(i, NodeDecision::kFused, "added inside '" + owner->name + "'; only the skip input " +
-                                   quoted(net_, n.inputs[skip]) + " is quantized (rule 4)");
+  set(i, NodeDecision::kFused,
+      "added inside '" + owner->name + "'; only the skip input " + quoted(net_, n.inputs[skip]) +
+          " is quantized (rule 4)");
 }
 
 // Runs between DequantizeLinear and QuantizeLinear, where a quantized op reads the result.
 void Placer::place_integer(size_t i, const std::string& why) {
   const Node& n = net_.node(i);
-  if (!result_demanded(i, true)) return set(i, NodeDecision::kFloat, "stays in float: nothing quantized reads its result");
+  if (!result_demanded(i, true))
+    return set(i, NodeDecision::kFloat, "stays in float: nothing quantized reads its result");
   for (size_t k : data_inputs(n)) {
     const ValueId v = n.inputs[k];
     if (demands_.allowed(v) || (net_.is_float_constant(v) && demands_.exclusion(v).empty())) continue;
@@ -269,8 +270,9 @@ void Placer::place_carrier(size_t i) {
     return set(i, NodeDecision::kFloat, "stays in float: nothing quantized reads its result");
   if (!demands_.allowed(n.inputs[0])) {
     const bool constant = net_.graph.is_constant(n.inputs[0]);
-    return set(i, NodeDecision::kFloat, constant ? "moves a constant" : "stays in float: its input does (" +
-                                                                            demands_.exclusion(n.inputs[0]) + ")");
+    return set(
+        i, NodeDecision::kFloat,
+        constant ? "moves a constant" : "stays in float: its input does (" + demands_.exclusion(n.inputs[0]) + ")");
   }
   demands_.demand(i, 0, "carried through '" + n.name + "' (rule 6)");
   for (ValueId out : n.outputs)
@@ -290,7 +292,8 @@ bool Placer::place_curve(size_t i) {
   const std::string how = treatment(i, block);
   const Node* maker = net_.maker(match->input);
   const std::string before = maker == nullptr ? "" : " after '" + maker->name + "'";
-  if (how == "quantize_output") demands_.demand_all_readers(match->output, "result of a block mapped to quantize_output");
+  if (how == "quantize_output")
+    demands_.demand_all_readers(match->output, "result of a block mapped to quantize_output");
   const bool wanted = demands_.demanded(match->output);
   const bool all = how == "quantize_all" && wanted;
   const bool input = (how == "quantize_input" || all) && demands_.allowed(match->input);
@@ -302,7 +305,8 @@ bool Placer::place_curve(size_t i) {
       if (inner ? all && demands_.allowed(v) : input)
         demands_.demand(k, in, "input of a " + match->kind + " (mapping: " + how + ")");
     }
-    if (all || input) set(k, NodeDecision::kInteger, "part of a " + match->kind + " that reads codes (mapping: " + how + ")");
+    if (all || input)
+      set(k, NodeDecision::kInteger, "part of a " + match->kind + " that reads codes (mapping: " + how + ")");
     else set(k, NodeDecision::kFused, "part of a " + match->kind + before + ", computed in float (rules 3 and 7)");
   }
   return true;
@@ -312,17 +316,20 @@ void Placer::place_other(size_t i) {
   const Node& n = net_.node(i);
   const bool carrier = target_.commuting_ops.count(n.op_type) != 0 || is_nearest_resize(n);
   const bool listed = carrier || target_.integer_ops.count(n.op_type) != 0;
-  const bool moves = carrier && (!n.is("Resize") || is_nearest_resize(n)) && (!n.is("Pad") || pads_with_codes(net_, n));
+  const bool moves =
+      carrier && (!n.is("Resize") || is_nearest_resize(n)) && (!n.is("Pad") || pads_with_codes(net_, n));
   if (!n.domain.empty() || n.inputs.empty() || n.inputs[0] == kNoValue)
     return set(i, NodeDecision::kFloat, plain_float_reason(n));
-  if (listed && moves && (!n.is("Resize") || target_.commuting_ops.count("Resize") + target_.integer_ops.count("Resize") > 0))
+  if (listed && moves &&
+      (!n.is("Resize") || target_.commuting_ops.count("Resize") + target_.integer_ops.count("Resize") > 0))
     return place_carrier(i);
   if (target_.integer_ops.count(n.op_type) != 0 || settings_[i].mapping == "quantize")
     return place_integer(i, "runs in integers between DequantizeLinear and QuantizeLinear (rule 6)");
   if (fused_op_[i]) {
     const Node* maker = net_.maker(n.inputs[0]);
     if (maker != nullptr && single_reader(net_.graph, net_.index, n.inputs[0]))
-      return set(i, NodeDecision::kFused, "computed together with '" + maker->name + "', no quantizer between (rule 3)");
+      return set(i, NodeDecision::kFused,
+                 "computed together with '" + maker->name + "', no quantizer between (rule 3)");
   }
   set(i, NodeDecision::kFloat, plain_float_reason(n));
 }

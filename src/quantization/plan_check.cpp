@@ -51,7 +51,8 @@ Status check_tensor(const Graph& graph, const QuantizationPlan& plan, const std:
   if (!t.same_as.empty()) {
     const auto head = plan.tensors.find(t.same_as);
     if (head == plan.tensors.end() || !head->second.same_as.empty())
-      return invalid_argument(place + "/same_as: '" + t.same_as + "' is not a tensor of this plan with its own scale; " +
+      return invalid_argument(place + "/same_as: '" + t.same_as +
+                              "' is not a tensor of this plan with its own scale; " +
                               "give this tensor a type, scale and zero_point of its own, or remove its line");
   }
   const QuantParams* p = plan.params_of(name);

@@ -165,9 +165,10 @@ Result<QuantizationPlan> read_plan(const nlohmann::json& document) {
 std::string plan_to_json(const QuantizationPlan& plan) {
   std::vector<std::pair<std::string, std::string>> tensors;
   for (const auto& [name, t] : plan.tensors) tensors.emplace_back(name, tensor_line(t));
-  std::string text = "{\n  \"format\": \"" + std::string(kFormat) + "\",\n  \"version\": 1,\n  \"network\": " +
-                     json_quote(plan.fingerprint) + ",\n  \"target\": " + json_quote(plan.target) +
-                     ",\n  \"regime\": \"" + regime_name(plan.regime) + "\",\n  \"notes\": [";
+  std::string text = "{\n  \"format\": \"" + std::string(kFormat) +
+                     "\",\n  \"version\": 1,\n  \"network\": " + json_quote(plan.fingerprint) +
+                     ",\n  \"target\": " + json_quote(plan.target) + ",\n  \"regime\": \"" +
+                     regime_name(plan.regime) + "\",\n  \"notes\": [";
   for (size_t i = 0; i < plan.notes.size(); ++i) text += (i == 0 ? "" : ", ") + json_quote(plan.notes[i]);
   text += "],\n" + json_block("tensors", tensors) + ",\n  \"nodes\": [\n";
   for (size_t i = 0; i < plan.nodes.size(); ++i)

@@ -16,8 +16,8 @@ namespace {
 Status refuse_quantized(const Graph& graph) {
   for (const Node& n : graph.nodes)
     if (is_quantize_or_dequantize(n))
-      return invalid_argument("node '" + n.name + "' (" + n.op_type + "): the network is quantized already; give the " +
-                              "float network it came from");
+      return invalid_argument("node '" + n.name + "' (" + n.op_type +
+                              "): the network is quantized already; give the " + "float network it came from");
   return Status::ok();
 }
 

@@ -38,7 +38,8 @@ class RangeMaker {
         OCTET_RETURN_IF_ERROR(add_weight(name, t, &ranges));
         continue;
       }
-      for (const std::string& member : t.covers) OCTET_RETURN_IF_ERROR(add_member(name, member, t, statistics, &ranges));
+      for (const std::string& member : t.covers)
+        OCTET_RETURN_IF_ERROR(add_member(name, member, t, statistics, &ranges));
     }
     return ranges;
   }
@@ -76,8 +77,9 @@ class RangeMaker {
     const auto it = statistics.find(member);
     if (it != statistics.end() && it->second.count() > 0)
       return add_statistics(head, member, t, it->second, TensorRole::kActivation, ranges);
-    ranges->warnings.push_back({"", member, "the tensor '" + member + "' was never seen during calibration: it stays " +
-                                                "in float; calibrate with data that reaches it, or give it a range"});
+    ranges->warnings.push_back({"", member,
+                                "the tensor '" + member + "' was never seen during calibration: it stays " +
+                                    "in float; calibrate with data that reaches it, or give it a range"});
     return Status::ok();
   }
 
@@ -101,15 +103,18 @@ class RangeMaker {
     return Status::ok();
   }
 
-  static void warn(const std::string& member, const TensorStatistics& seen, const CalibratedRange& found, Ranges* out) {
+  static void warn(const std::string& member, const TensorStatistics& seen, const CalibratedRange& found,
+                   Ranges* out) {
     const uint64_t odd = seen.nan_count() + seen.inf_count();
     if (odd > 0)
-      out->warnings.push_back({"", member, "the tensor '" + member + "' had " + std::to_string(seen.nan_count()) +
-                                               " NaN and " + std::to_string(seen.inf_count()) +
-                                               " infinite values, which its range leaves out; check the input data"});
+      out->warnings.push_back({"", member,
+                               "the tensor '" + member + "' had " + std::to_string(seen.nan_count()) + " NaN and " +
+                                   std::to_string(seen.inf_count()) +
+                                   " infinite values, which its range leaves out; check the input data"});
     if (found.degenerate)
-      out->warnings.push_back({"", member, "the tensor '" + member + "' was zero for all calibration data: it gets " +
-                                               "scale 1; calibrate with data that activates it, or skip its reader"});
+      out->warnings.push_back({"", member,
+                               "the tensor '" + member + "' was zero for all calibration data: it gets " +
+                                   "scale 1; calibrate with data that activates it, or skip its reader"});
   }
 
   // Symmetric ranges are kept as -amax and amax, which gives their scale back exactly.
@@ -172,7 +177,8 @@ Result<Ranges> SelectiveQuantizer::calibrate(const Graph& graph, const Quantizat
   for (const auto& [name, t] : plan.tensors) {
     for (const std::string& member : t.covers)
       if (graph.find_value(member) == kNoValue)
-        return invalid_argument("the plan speaks of '" + member + "', which this network does not have; make the plan " +
+        return invalid_argument("the plan speaks of '" + member +
+                                "', which this network does not have; make the plan " +
                                 "for the network that is calibrated");
     const ValueId id = graph.find_value(name);
     const bool constant = t.role == TensorRole::kWeight;

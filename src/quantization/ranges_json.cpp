@@ -58,8 +58,9 @@ Result<Ranges> read_ranges(const nlohmann::json& document) {
 std::string ranges_to_json(const Ranges& ranges) {
   std::vector<std::pair<std::string, std::string>> lines;
   for (const auto& [name, entry] : ranges.tensors) lines.emplace_back(name, range_line(entry));
-  return "{\n  \"format\": \"" + std::string(kFormat) + "\",\n  \"version\": 1,\n  \"network\": " +
-         json_quote(ranges.fingerprint) + ",\n" + json_block("tensors", lines) + "\n}\n";
+  return "{\n  \"format\": \"" + std::string(kFormat) +
+         "\",\n  \"version\": 1,\n  \"network\": " + json_quote(ranges.fingerprint) + ",\n" +
+         json_block("tensors", lines) + "\n}\n";
 }
 
 Result<Ranges> ranges_from_json(const std::string& text, const std::string& source) {

@@ -20,7 +20,8 @@ NodeSettings default_settings(const QuantizationOptions& options, const Target& 
   if (options.activations) s.activations = dtype_from_name(*options.activations);
   s.symmetric = options.symmetric.value_or(target.symmetric_activations);
   s.calibrator_w = options.calibrator_w.value_or("max");
-  const std::string input = options.calibrator_i.value_or(options.regime == Regime::kSelective ? "auto" : "histogram");
+  const std::string input =
+      options.calibrator_i.value_or(options.regime == Regime::kSelective ? "auto" : "histogram");
   s.calibrator_i = input == "histogram" ? options.histogram_calib_method : input;
   s.percentile = options.percentile;
   s.per_channel = options.per_channel;
@@ -54,7 +55,8 @@ Result<Precision> rule_precision(const QuantizationRule& rule) {
   return p;
 }
 
-void apply_precision(const QuantizationRule& rule, const Precision& p, const NodeSettings& defaults, NodeSettings* s) {
+void apply_precision(const QuantizationRule& rule, const Precision& p, const NodeSettings& defaults,
+                     NodeSettings* s) {
   if (!rule.precision && !rule.weights && !rule.activations) return;
   s->weights = p.weights != DType::kUndefined ? p.weights : rule.precision ? defaults.weights : s->weights;
   s->activations = p.activations != DType::kUndefined ? p.activations
@@ -86,7 +88,8 @@ void apply_mapping(const std::string& treatment, const std::string& who, NodeSet
   s->mapping = treatment;
 }
 
-Status apply_op_mappings(const Network& net, const QuantizationOptions& options, std::vector<NodeSettings>* settings) {
+Status apply_op_mappings(const Network& net, const QuantizationOptions& options,
+                         std::vector<NodeSettings>* settings) {
   for (const auto& [pattern, treatment] : options.mappings) {
     OCTET_RETURN_IF_ERROR(check_mapping(pattern, treatment));
     if (!block_treatments(pattern).empty()) continue;  // blocks are looked up where they are placed
@@ -102,8 +105,8 @@ Status apply_skips(const Network& net, const QuantizationOptions& options, std::
     std::vector<size_t> exact = nodes_named(net, entry);  // a name may contain the characters of a glob
     if (exact.empty()) exact = nodes;
     if (exact.empty()) {
-      const Status missing = not_found("skip_modules: '" + entry + "' matches no node." +
-                                       did_you_mean(entry, known_names(net)));
+      const Status missing =
+          not_found("skip_modules: '" + entry + "' matches no node." + did_you_mean(entry, known_names(net)));
       return options.skip_modules_place.empty() ? missing : missing.at(options.skip_modules_place);
     }
     for (size_t i : exact) (*settings)[i].float_reason = "kept in float: skip_modules names '" + entry + "'";
@@ -188,15 +191,27 @@ Result<std::vector<NodeSettings>> resolve_settings(const Network& net, const Qua
 
 Result<Precision> parse_precision(const std::string& text) {
   using enum DType;
-  static const std::map<std::string, Precision> kKnown = {
-      {"float32", {kFloat32, kFloat32}},   {"fp32", {kFloat32, kFloat32}},     {"float", {kFloat32, kFloat32}},
-      {"float16", {kFloat16, kFloat32}},   {"fp16", {kFloat16, kFloat32}},     {"int8", {kUndefined, kUndefined}},
-      {"uint8", {kUndefined, kUint8}},     {"int16", {kInt8, kInt16}},         {"uint16", {kInt8, kUint16}},
-      {"int4", {kInt4, kFloat32}},         {"uint4", {kUint4, kFloat32}},      {"w4a8", {kInt4, kUndefined}},
-      {"w4a16", {kInt4, kInt16}},          {"w4a32", {kInt4, kFloat32}},       {"w8a8", {kUndefined, kUndefined}},
-      {"w8a16", {kInt8, kInt16}},          {"w8a32", {kInt8, kFloat32}},       {"fp8e4m3", {kFloat8E4M3, kFloat8E4M3}},
-      {"fp8e5m2", {kFloat8E5M2, kFloat8E5M2}}, {"float8e4m3", {kFloat8E4M3, kFloat8E4M3}},
-      {"float8e5m2", {kFloat8E5M2, kFloat8E5M2}}};
+  static const std::map<std::string, Precision> kKnown = {{"float32", {kFloat32, kFloat32}},
+                                                          {"fp32", {kFloat32, kFloat32}},
+                                                          {"float", {kFloat32, kFloat32}},
+                                                          {"float16", {kFloat16, kFloat32}},
+                                                          {"fp16", {kFloat16, kFloat32}},
+                                                          {"int8", {kUndefined, kUndefined}},
+                                                          {"uint8", {kUndefined, kUint8}},
+                                                          {"int16", {kInt8, kInt16}},
+                                                          {"uint16", {kInt8, kUint16}},
+                                                          {"int4", {kInt4, kFloat32}},
+                                                          {"uint4", {kUint4, kFloat32}},
+                                                          {"w4a8", {kInt4, kUndefined}},
+                                                          {"w4a16", {kInt4, kInt16}},
+                                                          {"w4a32", {kInt4, kFloat32}},
+                                                          {"w8a8", {kUndefined, kUndefined}},
+                                                          {"w8a16", {kInt8, kInt16}},
+                                                          {"w8a32", {kInt8, kFloat32}},
+                                                          {"fp8e4m3", {kFloat8E4M3, kFloat8E4M3}},
+                                                          {"fp8e5m2", {kFloat8E5M2, kFloat8E5M2}},
+                                                          {"float8e4m3", {kFloat8E4M3, kFloat8E4M3}},
+                                                          {"float8e5m2", {kFloat8E5M2, kFloat8E5M2}}};
   const auto it = kKnown.find(to_lower(text));
   if (it != kKnown.end()) return it->second;
   std::vector<std::string> names;

@@ -21,14 +21,15 @@ struct NodeSettings {
   double percentile = 99.99;
   bool per_channel = true;
   int64_t group_size = 0;
-  std::string mapping;                // of the block that ends here; "" is the target's
-  std::string float_reason;           // why nothing of this node is quantized; "" when it may be
-  std::string source;                 // the rule that decided, "" for the defaults
+  std::string mapping;       // of the block that ends here; "" is the target's
+  std::string float_reason;  // why nothing of this node is quantized; "" when it may be
+  std::string source;        // the rule that decided, "" for the defaults
 
   bool keeps_float() const { return !float_reason.empty(); }
 };
 
-// One entry per node. Errors: a rule or skip entry that matches nothing, unknown calibrators, precisions and mappings.
+// One entry per node. Errors: a rule or skip entry that matches nothing, unknown calibrators, precisions and
+// mappings.
 Result<std::vector<NodeSettings>> resolve_settings(const Network& net, const QuantizationOptions& options,
                                                    const Target& target);
 

@@ -15,7 +15,8 @@ namespace {
 constexpr float kOutlierRatio = 32.0f;
 constexpr double kLargestAccumulator = 2147483647.0;
 constexpr float kTinyWeight = 1e-7f;
-// Share of neighbouring weight pairs that can leave 16 bits with unsigned activations; real networks have 1.5 to 2.4 %.
+// Share of neighbouring weight pairs that can leave 16 bits with unsigned activations; real networks have 1.5 to 2.4
+// %.
 constexpr double kManyPairs = 0.05;
 
 std::string number(double v) {
@@ -26,7 +27,7 @@ std::string number(double v) {
 
 struct Channel {
   float amax = 0;
-  double sum = 0;    // of magnitudes
+  double sum = 0;  // of magnitudes
   bool finite = true;
 };
 
@@ -51,8 +52,9 @@ class Checker {
     for (size_t i = 0; i < net_.graph.nodes.size(); ++i) {
       const Node& n = net_.node(i);
       if (n.is("BatchNormalization"))
-        say(n, "", "batch normalisation stands on its own: fold it into the convolution in front, so that the weights " +
-                       std::string("are quantized as they are used"));
+        say(n, "",
+            "batch normalisation stands on its own: fold it into the convolution in front, so that the weights " +
+                std::string("are quantized as they are used"));
       const int input = weight_input(net_, i);
       if (input >= 0) check_weight(i, input);
     }
@@ -61,8 +63,9 @@ class Checker {
 
  private:
   void say(const Node& n, const std::string& tensor, std::string sentence) {
-    warnings_.push_back({n.name, tensor, "node '" + n.name + "'" + (tensor.empty() ? "" : ", weight '" + tensor + "'") +
-                                             ": " + std::move(sentence)});
+    warnings_.push_back(
+        {n.name, tensor,
+         "node '" + n.name + "'" + (tensor.empty() ? "" : ", weight '" + tensor + "'") + ": " + std::move(sentence)});
   }
 
   void check_weight(size_t i, int input) {
@@ -94,8 +97,9 @@ class Checker {
       ++count;
     }
     if (count > 0)
-      say(n, name, std::to_string(count) + " of " + std::to_string(channels.size()) + " channels are all zero (first: " +
-                       std::to_string(first) + "); they cost time for nothing, so prune them");
+      say(n, name,
+          std::to_string(count) + " of " + std::to_string(channels.size()) + " channels are all zero (first: " +
+              std::to_string(first) + "); they cost time for nothing, so prune them");
   }
 
   void check_outliers(const Node& n, const std::string& name, const std::vector<Channel>& channels) {
@@ -108,27 +112,31 @@ class Checker {
     const auto largest = std::max_element(channels.begin(), channels.end(),
                                           [](const Channel& a, const Channel& b) { return a.amax < b.amax; });
     if (largest->amax < kOutlierRatio * median) return;
-    say(n, name, "channel " + std::to_string(largest - channels.begin()) + " reaches " + number(largest->amax) + ", " +
-                     number(largest->amax / median) + " times the median channel (" + number(median) +
-                     "); keep per_channel: true, or equalize the layers before a per-tensor scale");
+    say(n, name,
+        "channel " + std::to_string(largest - channels.begin()) + " reaches " + number(largest->amax) + ", " +
+            number(largest->amax / median) + " times the median channel (" + number(median) +
+            "); keep per_channel: true, or equalize the layers before a per-tensor scale");
   }
 
   void check_size(const Node& n, const std::string& name, const std::vector<Channel>& channels) {
     const auto largest = std::max_element(channels.begin(), channels.end(),
                                           [](const Channel& a, const Channel& b) { return a.amax < b.amax; });
     if (largest->amax > 0 && largest->amax < kTinyWeight)
-      say(n, name, "no weight exceeds " + number(largest->amax) + "; values below 2^-24 quantize to 0, so rescale the " +
-                       "layer or skip it");
+      say(n, name,
+          "no weight exceeds " + number(largest->amax) + "; values below 2^-24 quantize to 0, so rescale the " +
+              "layer or skip it");
   }
 
   // The worst sum of one channel: all activations at code 255, each with the sign that adds.
-  void check_accumulator(const Node& n, const std::string& name, const std::vector<Channel>& channels, int64_t terms) {
+  void check_accumulator(const Node& n, const std::string& name, const std::vector<Channel>& channels,
+                         int64_t terms) {
     for (size_t c = 0; c < channels.size(); ++c) {
       if (channels[c].amax <= 0) continue;
       const double worst = channels[c].sum / channels[c].amax * 127.0 * 255.0;
       if (worst <= kLargestAccumulator) continue;
-      say(n, name, "channel " + std::to_string(c) + " sums " + std::to_string(terms) + " products and could reach " +
-                       number(worst) + ", more than an int32 accumulator holds (2.15e9); split the layer or skip it");
+      say(n, name,
+          "channel " + std::to_string(c) + " sums " + std::to_string(terms) + " products and could reach " +
+              number(worst) + ", more than an int32 accumulator holds (2.15e9); split the layer or skip it");
       return;
     }
   }
@@ -150,9 +158,10 @@ class Checker {
       }
     }
     if (pairs == 0 || static_cast<double>(over) <= kManyPairs * static_cast<double>(pairs)) return;
-    say(n, name, number(100.0 * static_cast<double>(over) / static_cast<double>(pairs)) +
-                     " % of its weight pairs can saturate in 16 bits on CPUs without VNNI; set ONNX Runtime's " +
-                     "session.x64quantprecision=1 there, or use the octet target, whose kernels are exact");
+    say(n, name,
+        number(100.0 * static_cast<double>(over) / static_cast<double>(pairs)) +
+            " % of its weight pairs can saturate in 16 bits on CPUs without VNNI; set ONNX Runtime's " +
+            "session.x64quantprecision=1 there, or use the octet target, whose kernels are exact");
   }
 
   Network net_;

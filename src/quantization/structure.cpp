@@ -133,9 +133,8 @@ Result<std::vector<size_t>> between(const Network& net, std::string_view rest) {
 Result<std::vector<size_t>> beside(const Network& net, std::string_view rest, bool after) {
   OCTET_ASSIGN(const auto starts, require_named(net, unquoted(rest)));
   const std::vector<bool> seen = reached(net, starts, after);
-  return keep(all_nodes(net), [&](size_t i) {
-    return seen[i] && std::find(starts.begin(), starts.end(), i) == starts.end();
-  });
+  return keep(all_nodes(net),
+              [&](size_t i) { return seen[i] && std::find(starts.begin(), starts.end(), i) == starts.end(); });
 }
 
 Result<std::vector<size_t>> at_end(const Network& net, std::string_view rest, bool first,
@@ -144,8 +143,8 @@ Result<std::vector<size_t>> at_end(const Network& net, std::string_view rest, bo
   size_t count = 0;
   const auto [end, code] = std::from_chars(rest.data(), rest.data() + rest.size(), count);
   if (code != std::errc() || count == 0)
-    return invalid_argument(std::string("'") + (first ? "first" : "last") + "' needs a number: " +
-                            (first ? "first" : "last") + " 2 conv");
+    return invalid_argument(std::string("'") + (first ? "first" : "last") +
+                            "' needs a number: " + (first ? "first" : "last") + " 2 conv");
   const std::string op(trim(std::string_view(end, static_cast<size_t>(rest.data() + rest.size() - end))));
   std::vector<size_t> nodes = candidates;
   if (!op.empty() || candidates.size() == net.graph.nodes.size()) {

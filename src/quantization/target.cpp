@@ -65,7 +65,8 @@ Status read_types(YamlMap& map, Target* target) {
   }
   std::string bias = "float32";
   OCTET_RETURN_IF_ERROR(map.read("bias", &bias));
-  if (bias != "float32" && bias != "int32") return map.find("bias")->error("bias is float32 or int32, not '" + bias + "'");
+  if (bias != "float32" && bias != "int32")
+    return map.find("bias")->error("bias is float32 or int32, not '" + bias + "'");
   target->integer_bias = bias == "int32";
   return Status::ok();
 }

@@ -1,0 +1,187 @@
+// Recipes: the original project's blocks as they are, Octet's own keys, and every mistake with its line.
+#include "octet/recipe.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace octet {
+namespace {
+
+QuantizationOptions read(const std::string& text) {
+  const auto options = parse_recipe(text, "r.yaml");
+  EXPECT_TRUE(options.is_ok()) << options.status().message();
+  return options.is_ok() ? *options : QuantizationOptions{};
+}
+
+std::string error(const std::string& text) {
+  const auto options = parse_recipe(text, "r.yaml");
+  EXPECT_FALSE(options.is_ok()) << text;
+  return options.status().message();
+}
+
+TEST(Recipe, TheOriginalBlockLoadsAsItIs) {
+  const char* body =
+      "ptq_only: True              # whether to launch QAT, or leave PTQ only\n"
+      "selective_quantizer_params:\n"
+      "  calibrator_w: \"max\"       # calibrator type for weights\n"
+      "  calibrator_i: \"histogram\" # calibrator type for inputs\n"
+      "  per_channel: True\n"
+      "  learn_amax: False\n"
+      "  skip_modules: [\"backbone.stem\", \"*.head\"]\n"
+      "calib_params:\n"
+      "  histogram_calib_method: \"percentile\"\n"
+      "  percentile: 99.99\n"
+      "  num_calib_batches: 16\n"
+      "  verbose: False\n";
+  std::string nested = "quantization_params:\n";
+  std::string line;
+  for (std::istringstream in(body); std::getline(in, line);) nested += "  " + line + "\n";
+  for (const std::string& text : {std::string(body), nested}) {
+    const QuantizationOptions o = read(text);
+    EXPECT_TRUE(o.ptq_only);
+    EXPECT_EQ(o.calibrator_w, "max");
+    EXPECT_EQ(o.calibrator_i, "histogram");
+    EXPECT_TRUE(o.per_channel);
+    EXPECT_FALSE(o.learn_amax);
+    EXPECT_EQ(o.skip_modules, (std::vector<std::string>{"backbone.stem", "*.head"}));
+    EXPECT_EQ(o.histogram_calib_method, "percentile");
+    EXPECT_EQ(o.percentile, 99.99);
+    EXPECT_EQ(o.num_calib_batches, 16);
+    EXPECT_FALSE(o.verbose);
+    EXPECT_TRUE(o.notes.empty());
+  }
+}
+
+TEST(Recipe, EmptySkipModulesAndMissingBlocksMeanDefaults) {
+  const QuantizationOptions o =
+      read("selective_quantizer_params:\n  calibrator_w: max\n  skip_modules:\ncalib_params:\n");
+  EXPECT_TRUE(o.skip_modules.empty());
+  EXPECT_EQ(o.percentile, 99.99);
+  EXPECT_EQ(read("").regime, Regime::kSelective);
+}
+
+TEST(Recipe, TheFineTuningCallbackIsKeptAndNoted) {
+  const QuantizationOptions o = read(
+      "pre_launch_callbacks_list:\n"
+      "    - QATRecipeModificationCallback:\n"
+      "        batch_size_divisor: 2\n"
+      "        max_epochs_divisor: 10\n"
+      "        lr_decay_factor: 0.01\n"
+      "        warmup_epochs_divisor: 10\n"
+      "        cosine_final_lr_ratio: 0.01\n"
+      "        disable_phase_callbacks: True\n"
+      "        disable_augmentations: False\n"
+      "quantization_params:\n"
+      "  selective_quantizer_params: {learn_amax: true}\n");
+  ASSERT_TRUE(o.qat.has_value());
+  EXPECT_EQ(*o.qat, QatOptions{});
+  EXPECT_TRUE(o.learn_amax);
+  EXPECT_EQ(o.notes.size(), 2u);
+  EXPECT_NE(error("pre_launch_callbacks_list:\n  - OtherCallback:\n      a: 1\n").find("r.yaml:2"),
+            std::string::npos);
+}
+
+TEST(Recipe, OctetsOwnKeys) {
+  const QuantizationOptions o = read(
+      "regime: hybrid\ntarget: tensorrt\nbias: int32\nactivations: int8\nsymmetric: true\n"
+      "calibration: {images: 500, batch_size: 8}\n"
+      "mappings: {residual_add: quantize_skip, Sigmoid: quantize}\n"
+      "rules:\n"
+      "  - {name: conv1, skip: true}\n"
+      "  - op: Conv\n"
+      "    structure: last 2\n"
+      "    precision: w4a8\n"
+      "    group_size: 32\n"
+      "    calibrator_i: histogram\n"
+      "    percentile: 99.9\n");
+  EXPECT_EQ(o.regime, Regime::kHybrid);
+  EXPECT_EQ(o.calib_images, 500);
+  EXPECT_EQ(o.mappings.at("Sigmoid"), "quantize");
+  ASSERT_EQ(o.rules.size(), 2u);
+  EXPECT_EQ(o.rules[0].name, "conv1");
+  EXPECT_EQ(o.rules[0].skip, true);
+  EXPECT_EQ(o.rules[0].place, "r.yaml:9");
+  EXPECT_EQ(o.rules[1].place, "r.yaml:10");
+  EXPECT_EQ(o.rules[1].structure, "last 2");
+  EXPECT_EQ(o.rules[1].precision, "w4a8");
+  EXPECT_EQ(o.rules[1].group_size, 32);
+}
+
+struct Mistake {
+  const char* text;
+  const char* place;
+  const char* hint;
+};
+
+class Mistakes : public ::testing::TestWithParam<Mistake> {};
+
+TEST_P(Mistakes, AreErrorsWithFileAndLine) {
+  const std::string said = error(GetParam().text);
+  EXPECT_NE(said.find(GetParam().place), std::string::npos) << said;
+  EXPECT_NE(said.find(GetParam().hint), std::string::npos) << said;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, Mistakes,
+    ::testing::Values(
+        Mistake{"ptq_only: true\nselective_quantiser_params: {}\n", "r.yaml:2", "'selective_quantizer_params'"},
+        Mistake{"selective_quantizer_params:\n  calibrator_w: max\n  skip_module: [a]\n", "r.yaml:3",
+                "'skip_modules'"},
+        Mistake{"selective_quantizer_params:\n  calibrator_i: histgram\n", "r.yaml:2", "'histogram'"},
+        Mistake{"selective_quantizer_params:\n  per_channel: maybe\n", "r.yaml:2", "maybe"},
+        Mistake{"calib_params:\n  histogram_calib_method: entrophy\n", "r.yaml:2", "'entropy'"},
+        Mistake{"calib_params:\n  percentile: 120\n", "r.yaml:2", "100"},
+        Mistake{"calib_params:\n  num_calib_batches: 0\n", "r.yaml:2", "one batch"},
+        Mistake{"calib_params:\n  num_calib_batches: many\n", "r.yaml:2", "many"},
+        Mistake{"regime: selectiv\n", "r.yaml:1", "'selective'"},
+        Mistake{"\ntarget: tensorr\n", "r.yaml:2", "'tensorrt'"},
+        Mistake{"mappings:\n  residual_ad: float\n", "r.yaml:2", "'residual_add'"},
+        Mistake{"mappings:\n  concat: shared\n", "r.yaml:2", "shared_scale"},
+        Mistake{"rules:\n  - {op: Conv}\n", "r.yaml:2", "does nothing"},
+        Mistake{"rules:\n  - {skip: true}\n", "r.yaml:2", "where it holds"},
+        Mistake{"rules:\n  - {op: Conv, skp: true}\n", "r.yaml:2", "'skip'"},
+        Mistake{"rules:\n  - {op: Conv, skip: true}\n  - {op: Conv, precision: int9}\n", "r.yaml:3", "'int8'"},
+        Mistake{"rules:\n  - {op: Conv, calibrator_w: maxx}\n", "r.yaml:2", "'max'"},
+        Mistake{"rules:\n  - {op: Conv, group_size: -4}\n", "r.yaml:2", "group_size"},
+        Mistake{"rules: {op: Conv}\n", "r.yaml:1", "list"}, Mistake{"bias: int33\n", "r.yaml:1", "int32"},
+        Mistake{"regime: naive\nrules:\n  - {op: Conv, skip: true}\n", "r.yaml", "naive"},
+        Mistake{"quantization_params:\n  calib_param: {}\n", "r.yaml:2", "'calib_params'"},
+        Mistake{"a: [1, 2\n", "r.yaml", "YAML"}));
+
+TEST(Recipe, WritesWhatItReads) {
+  QuantizationOptions o = read(
+      "regime: hybrid\ntarget: onnxruntime\nselective_quantizer_params: {calibrator_i: mse, skip_modules: "
+      "[\"it's\"]}\n"
+      "mappings: {concat: separate}\nsymmetric: false\n"
+      "rules:\n  - {glob: '*.head', precision: float16, percentile: 99.5}\n  - {structure: stem, mapping: float}\n"
+      "pre_launch_callbacks_list: [QATRecipeModificationCallback: {lr_decay_factor: 0.02}]\n");
+  const std::string text = recipe_to_yaml(o);
+  const QuantizationOptions back = read(text);
+  EXPECT_EQ(recipe_to_yaml(back), text);
+  EXPECT_EQ(back.skip_modules, o.skip_modules);
+  EXPECT_EQ(back.qat->lr_decay_factor, 0.02);
+  ASSERT_EQ(back.rules.size(), 2u);
+  EXPECT_EQ(back.rules[0].percentile, 99.5);
+  EXPECT_EQ(back.symmetric, false);
+  EXPECT_EQ(back.calibrator_w, std::nullopt);
+}
+
+TEST(Recipe, ShippedRecipesLoadByNameAndByPath) {
+  EXPECT_EQ(recipe_names(), (std::vector<std::string>{"default", "hybrid_example", "naive", "selective"}));
+  for (const std::string& name : recipe_names()) {
+    const auto built_in = load_recipe(name);
+    ASSERT_TRUE(built_in.is_ok()) << built_in.status().message();
+    const auto file = load_recipe(std::string(OCTET_SOURCE_DIR) + "/recipes/" + name + ".yaml");
+    ASSERT_TRUE(file.is_ok()) << file.status().message();
+    EXPECT_EQ(recipe_to_yaml(*built_in), recipe_to_yaml(*file));
+  }
+  const auto missing = load_recipe("defalt");
+  ASSERT_FALSE(missing.is_ok());
+  EXPECT_NE(missing.status().message().find("'default'"), std::string::npos);
+  EXPECT_FALSE(load_recipe("no/such.yaml").is_ok());
+}
+
+}  // namespace
+}  // namespace octet
