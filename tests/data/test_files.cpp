@@ -55,6 +55,7 @@ TempFolder::~TempFolder() {
 std::string TempFolder::write(const std::string& name, const std::string& bytes) const {
   const fs::path path = fs::path(path_) / name;
   fs::create_directories(path.parent_path());
+  fs::remove(path);  // ext4 waits for the disk when a file is cut to nothing and written again
   std::ofstream(path, std::ios::binary) << bytes;
   return path.string();
 }
