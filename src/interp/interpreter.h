@@ -12,7 +12,8 @@ namespace octet {
 using InterpTap = std::function<void(ValueId id, const Tensor& value)>;
 
 // inputs: one tensor per graph.inputs. Returns one per graph.outputs. Values are freed after their last reader.
-Result<std::vector<Tensor>> interpret(const Graph& graph, const std::vector<Tensor>& inputs, const InterpTap& tap = {});
+Result<std::vector<Tensor>> interpret(const Graph& graph, const std::vector<Tensor>& inputs,
+                                      const InterpTap& tap = {});
 
 // Runs one node on given tensors (nullptr: absent); errors name the node.
 Result<std::vector<Tensor>> run_node(const Node& node, int opset, std::vector<const Tensor*> inputs);
