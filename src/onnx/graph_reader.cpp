@@ -3,6 +3,7 @@
 #include "onnx/attribute_codec.h"
 #include "onnx/shell.h"
 #include "onnx/tensor_codec.h"
+#include "onnx/value_codec.h"
 
 namespace octet {
 namespace {
@@ -29,7 +30,7 @@ Result<Graph> GraphReader::read() {
   OCTET_RETURN_IF_ERROR(read_nodes());
   OCTET_RETURN_IF_ERROR(connect_inputs());
   OCTET_RETURN_IF_ERROR(read_outputs());
-  for (const onnx::ValueInfoProto& info : proto.value_info()) OCTET_RETURN_IF_ERROR(read_hint(info));
+  for (const onnx::ValueInfoProto& info : proto.value_info()) OCTET_RETURN_IF_ERROR(read_declared_type(info));
   const Status sorted = graph_.sort_topologically();
   if (!sorted) return data_corrupt(sorted.message());
 
@@ -84,9 +85,8 @@ Status GraphReader::read_initializers() {
 }
 
 Status GraphReader::read_inputs() {
-  std::unordered_set<std::string> names;
   for (const onnx::ValueInfoProto& proto : model_.graph().input()) {
-    if (!names.insert(proto.name()).second)
+    if (!input_names_.insert(proto.name()).second)
       return data_corrupt("the graph input " + in_quotes(proto.name()) + " is listed twice");
     // Before IR version 4 every initializer was listed as an input too.
     if (graph_.is_constant(graph_.find_value(proto.name()))) continue;
@@ -200,15 +200,19 @@ Status GraphReader::read_outputs() {
     if (id == kNoValue)
       return data_corrupt("the graph output " + in_quotes(proto.name()) + " is not produced by any node");
     graph_.outputs.push_back(id);
-    OCTET_RETURN_IF_ERROR(read_hint(proto));
+    OCTET_RETURN_IF_ERROR(read_declared_type(proto));
   }
   if (graph_.outputs.empty()) return data_corrupt("the graph has no outputs");
   return Status::ok();
 }
 
-Status GraphReader::read_hint(const onnx::ValueInfoProto& proto) {
+// For values inside the graph and outputs: shape inference uses it only where it cannot know better.
+Status GraphReader::read_declared_type(const onnx::ValueInfoProto& proto) {
   OCTET_ASSIGN(ValueType type, decode_value_type(proto));
-  hints_.emplace_back(proto.name(), std::move(type));
+  const ValueId id = graph_.find_value(proto.name());
+  if (id == kNoValue || graph_.is_constant(id) || input_names_.count(proto.name()) != 0) return Status::ok();
+  graph_.value(id).dtype = type.dtype;
+  graph_.value(id).shape = std::move(type.shape);
   return Status::ok();
 }
 

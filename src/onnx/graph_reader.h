@@ -9,12 +9,8 @@
 #include "octet/graph.h"
 #include "onnx/external_data.h"
 #include "onnx/schema.h"
-#include "onnx/value_codec.h"
 
 namespace octet {
-
-// Types and shapes that the file states for values inside the graph and for its outputs. Hints, not facts.
-using ValueHints = std::vector<std::pair<std::string, ValueType>>;
 
 // Reads one model. Consumes the model: tensor data is freed as it is read, what remains becomes the Graph's shell.
 class GraphReader {
@@ -23,7 +19,6 @@ class GraphReader {
 
   // The graph at the file's own opset, sorted, not yet verified; Constant nodes have become constants.
   Result<Graph> read();
-  ValueHints take_hints() { return std::move(hints_); }
 
  private:
   Status read_versions();
@@ -35,18 +30,18 @@ class GraphReader {
   Status add_outputs(const onnx::NodeProto& proto, Node& node);
   Status connect_inputs();
   Status read_outputs();
-  Status read_hint(const onnx::ValueInfoProto& proto);
+  Status read_declared_type(const onnx::ValueInfoProto& proto);
   Result<ValueId> new_value(const std::string& name, const std::string& what);
   std::string node_name(const onnx::NodeProto& proto, int index);
 
   onnx::ModelProto& model_;
   ExternalReader& external_;
   Graph graph_;
-  ValueHints hints_;
   std::vector<std::string> node_names_;                 // of every node of the file, by its place there
   std::vector<std::pair<size_t, int>> pending_inputs_;  // Graph node, file node: inputs not yet connected
-  std::unordered_set<std::string> taken_names_;         // of nodes
-  std::unordered_set<std::string> used_names_;
+  std::unordered_set<std::string> input_names_;         // of the file's graph inputs, initializers among them
+  std::unordered_set<std::string> taken_names_;         // of nodes: those in the file and those given
+  std::unordered_set<std::string> used_names_;          // of nodes: those given so far
   std::unordered_map<std::string, int64_t> next_suffix_;
 };
 

@@ -1,7 +1,6 @@
 // load_onnx and parse_onnx: bytes -> checked Graph.
 #include <google/protobuf/stubs/logging.h>
 
-#include <algorithm>
 #include <exception>
 #include <filesystem>
 #include <limits>
@@ -13,6 +12,7 @@
 #include "octet/onnx.h"
 #include "onnx/file_check.h"
 #include "onnx/graph_reader.h"
+#include "onnx/name_check.h"
 #include "onnx/opset_upgrade.h"
 
 namespace octet {
@@ -34,29 +34,14 @@ Result<std::unique_ptr<onnx::ModelProto>> parse_model(std::string_view bytes) {
   return model;
 }
 
-// What inference could not find out, the file may know: operators whose output shape depends on data, say.
-void apply_hints(const ValueHints& hints, Graph& graph) {
-  for (const auto& [name, type] : hints) {
-    const ValueId id = graph.find_value(name);
-    if (id == kNoValue || graph.is_constant(id)) continue;
-    Value& value = graph.value(id);
-    if (value.dtype == DType::kUndefined) value.dtype = type.dtype;
-    if (!type.shape) continue;
-    if (!value.shape) value.shape = type.shape;
-    if (value.shape->size() != type.shape->size()) continue;
-    for (size_t i = 0; i < type.shape->size(); ++i)
-      if (!(*value.shape)[i].is_known()) (*value.shape)[i] = (*type.shape)[i];
-  }
-}
-
 Result<Graph> build_graph(onnx::ModelProto& model, const std::string& folder) {
+  OCTET_RETURN_IF_ERROR(check_names(model));
   ExternalReader external(folder);
   GraphReader reader(model, external);
   OCTET_ASSIGN(Graph graph, reader.read());
   if (graph.opset < kOldestWrittenOpset) OCTET_RETURN_IF_ERROR(upgrade_opset(graph, kOldestWrittenOpset));
   OCTET_RETURN_IF_ERROR(verify(graph));
   OCTET_RETURN_IF_ERROR(infer_shapes(graph));
-  apply_hints(reader.take_hints(), graph);
   return graph;
 }
 

@@ -1,5 +1,7 @@
 #include "onnx/schema.h"
 
+#include <algorithm>
+
 namespace octet {
 namespace {
 
@@ -20,13 +22,39 @@ std::string unsupported_type_name(int32_t data_type) {
   return "element type " + std::to_string(data_type);
 }
 
-std::string in_quotes(std::string_view name) {
-  std::string text = "'";
-  for (char c : name.substr(0, kLongestQuotedName)) {
-    const auto byte = static_cast<unsigned char>(c);
-    text += byte < 0x20 || byte == 0x7f ? '?' : c;
+// Well-formed sequences only (Unicode 15, table 3-7): no overlong forms, surrogates or code points over 10FFFF.
+bool is_utf8(std::string_view text) {
+  size_t i = 0;
+  const auto byte = [&](size_t at) { return static_cast<unsigned char>(text[at]); };
+  while (i < text.size()) {
+    const unsigned lead = byte(i);
+    const size_t length = lead < 0x80                   ? 1
+                          : lead >= 0xc2 && lead < 0xe0 ? 2
+                          : (lead & 0xf0) == 0xe0       ? 3
+                          : lead >= 0xf0 && lead < 0xf5 ? 4
+                                                        : 0;
+    if (length == 0 || text.size() - i < length) return false;
+    for (size_t k = 1; k < length; ++k)
+      if ((byte(i + k) & 0xc0) != 0x80) return false;
+    if (lead == 0xe0 && byte(i + 1) < 0xa0) return false;
+    if (lead == 0xed && byte(i + 1) >= 0xa0) return false;
+    if (lead == 0xf0 && byte(i + 1) < 0x90) return false;
+    if (lead == 0xf4 && byte(i + 1) >= 0x90) return false;
+    i += length;
   }
-  if (name.size() > kLongestQuotedName) text += "...";
+  return true;
+}
+
+std::string in_quotes(std::string_view name) {
+  const bool only_ascii = !is_utf8(name);
+  size_t shown = std::min(name.size(), kLongestQuotedName);
+  while (!only_ascii && shown < name.size() && (static_cast<unsigned char>(name[shown]) & 0xc0) == 0x80) --shown;
+  std::string text = "'";
+  for (char c : name.substr(0, shown)) {
+    const auto byte = static_cast<unsigned char>(c);
+    text += byte < 0x20 || byte == 0x7f || (only_ascii && byte >= 0x80) ? '?' : c;
+  }
+  if (shown < name.size()) text += "...";
   return text + "'";
 }
 

@@ -25,9 +25,11 @@ constexpr size_t kMaxDimensions = 64;  // more dimensions than any operator or r
 // "STRING", "COMPLEX64", ... or "element type 77": for sentences about types that Octet does not hold.
 std::string unsupported_type_name(int32_t data_type);
 
-// A name of an untrusted file in quotes: control characters replaced, long ones shortened.
+bool is_utf8(std::string_view text);
+// A name of an untrusted file in quotes: what a terminal or a log could not show is replaced, long ones are
+// shortened.
 std::string in_quotes(std::string_view name);
-// "node 'conv1' (Conv)"
+// "node 'conv1' (Conv)"; check_names() has accepted both.
 std::string describe(const Node& node);
 
 // The oldest ir_version that may carry this opset of ai.onnx (table in ONNX's docs/Versioning.md).

@@ -170,6 +170,25 @@ TEST(BadFiles, AttributesAndCounts) {
   }
 }
 
+TEST(BadFiles, NamesAreText) {
+  for (const std::string& name : {std::string("tab\there"), std::string("\xff\xfe"), std::string("cut \xe2\x82"),
+                                  std::string("overlong \xc0\xaf"), std::string("surrogate \xed\xa0\x80"),
+                                  std::string("nul\0", 4)}) {
+    onnx::ModelProto model = relu_model();
+    model.mutable_graph()->mutable_node(0)->set_name(name);
+    EXPECT_HAS(error_of(model), "the name of a node");
+    model = relu_model();
+    model.mutable_graph()->mutable_node(0)->set_op_type(name);
+    EXPECT_HAS(error_of(model), "the name of an operator");
+    model = relu_model();
+    add_int(*model.mutable_graph()->mutable_node(0), name, 1);
+    EXPECT_HAS(error_of(model), "the name of an attribute");
+  }
+  onnx::ModelProto model = relu_model();
+  model.mutable_graph()->mutable_node(0)->set_name("couche é, 層, \xf0\x9f\x98\x80");
+  EXPECT_EQ(error_of(model), "");
+}
+
 TEST(BadFiles, StrangeNamesAreQuotedSafely) {
   onnx::ModelProto model = relu_model();
   model.mutable_graph()->mutable_node(0)->set_input(0, "line\nbreak\x1b[31m" + std::string(5000, 'a'));
