@@ -45,7 +45,7 @@ struct QuantizationRule {
   std::string name;       // a node's exact name, an output's name, or the module path its weight's name begins with
   std::string glob;       // the same with * ? [abc]
   std::string op;         // operator type, e.g. "Conv"
-  std::string structure;  // "last 2 conv", "between A and B", "residual adds", ...: see docs/recipes
+  std::string structure;  // "last 2 conv", "between A and B", "residual adds", ...: see recipes/README.md
 
   std::optional<bool> skip;
   std::optional<std::string> precision;  // as parse_precision() reads it

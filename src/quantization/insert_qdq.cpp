@@ -30,7 +30,10 @@ class Inserter {
   Inserter(Graph graph, const QuantizationPlan& plan) : graph_(std::move(graph)), plan_(plan) {
     old_nodes_ = std::move(graph_.nodes);
     graph_.nodes.clear();
-    for (const Node& n : old_nodes_) node_names_.insert(n.name);
+    for (const Node& n : old_nodes_) {
+      node_names_.insert(n.name);
+      if (n.is("Gemm") || n.is("MatMul")) matrix_ops_.insert(n.name);
+    }
     for (const auto& [name, t] : plan.tensors)
       for (const TensorReader& reader : t.readers) readers_[{reader.node, reader.input}] = graph_.find_value(name);
     for (const NodePlan& n : plan.nodes)
@@ -92,7 +95,7 @@ class Inserter {
     Attributes attributes;
     if (p.per_tensor()) {
       inputs.push_back(shared_scale(p));
-      if (p.zero_point_at(0) != 0) inputs.push_back(shared_zero_point(p));
+      if (p.zero_point_at(0) != 0 || needs_zero_point(id)) inputs.push_back(shared_zero_point(p));
     } else {
       Dims dims = graph_.value(id).constant->dims();
       if (p.block_size > 0) {
@@ -103,13 +106,20 @@ class Inserter {
         dims = {dims[static_cast<size_t>(p.axis)]};
       }
       inputs.push_back(graph_.add_constant(name + "_s", Tensor::from<float>(dims, p.scale)));
-      if (!p.zero_point.empty())
+      if (!p.zero_point.empty() || needs_zero_point(id))
         inputs.push_back(graph_.add_constant(name + "_z", zero_point_tensor(p.dtype, dims, p.zero_point)));
       if (p.axis != 1) attributes["axis"] = static_cast<int64_t>(p.axis);  // 1 is the operator's default
     }
     dequantized_[id] =
         add_output("DequantizeLinear", std::move(inputs), name + "_dq", id, DType::kFloat32, attributes);
     return Status::ok();
+  }
+
+  // The operator's zero point defaults to 0, but ONNX Runtime 1.32 fuses Gemm and MatMul only when it is written out.
+  bool needs_zero_point(ValueId id) const {
+    for (const auto& [reader, value] : readers_)
+      if (value == id && matrix_ops_.count(reader.first) != 0) return true;
+    return false;
   }
 
   Status store_float16(ValueId id, const std::string& name) {
@@ -203,6 +213,7 @@ class Inserter {
   const QuantizationPlan& plan_;
   std::vector<Node> old_nodes_;
   std::set<std::string> node_names_;
+  std::set<std::string> matrix_ops_;
   int node_count_ = 0;
   std::map<std::pair<std::string, int>, ValueId> readers_;
   std::set<std::string> integer_bias_;

@@ -58,6 +58,12 @@ class Checker {
       const int input = weight_input(net_, i);
       if (input >= 0) check_weight(i, input);
     }
+    if (pair_layers_ > 0)
+      say(*worst_pairs_.node, worst_pairs_.tensor,
+          number(100 * worst_pairs_.share) +
+              " % of its weight pairs can saturate in 16 bits on CPUs without VNNI, the " + "largest share of " +
+              std::to_string(pair_layers_) + " such layer(s); set ONNX Runtime's " +
+              "session.x64quantprecision=1 there, or use the octet target, whose kernels are exact");
     return std::move(warnings_);
   }
 
@@ -158,15 +164,20 @@ class Checker {
       }
     }
     if (pairs == 0 || static_cast<double>(over) <= kManyPairs * static_cast<double>(pairs)) return;
-    say(n, name,
-        number(100.0 * static_cast<double>(over) / static_cast<double>(pairs)) +
-            " % of its weight pairs can saturate in 16 bits on CPUs without VNNI; set ONNX Runtime's " +
-            "session.x64quantprecision=1 there, or use the octet target, whose kernels are exact");
+    ++pair_layers_;
+    const double share = static_cast<double>(over) / static_cast<double>(pairs);
+    if (share > worst_pairs_.share) worst_pairs_ = {&n, name, share};
   }
 
   Network net_;
   std::string target_;
   std::vector<QuantizationWarning> warnings_;
+  struct {
+    const Node* node = nullptr;
+    std::string tensor;
+    double share = 0;
+  } worst_pairs_;
+  int pair_layers_ = 0;
 };
 
 }  // namespace

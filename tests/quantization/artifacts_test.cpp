@@ -127,7 +127,7 @@ TEST(Artifacts, BadRangesAreRefusedWithTheirPath) {
 
 TEST(Artifacts, EditsOfThePlanAreHonouredToTheLetter) {
   const Graph g = network();
-  const Quantized q = quantize_all(g, options_for("octet"));
+  const Quantized q = quantize_all(g, options_for("onnxruntime"));
   auto plan = plan_from_json(plan_to_json(q.plan), "plan.json");
   ASSERT_TRUE(plan.is_ok());
   plan->tensors.at("x").params.scale = {0.125f};
@@ -138,13 +138,14 @@ TEST(Artifacts, EditsOfThePlanAreHonouredToTheLetter) {
   ASSERT_EQ(quantize.inputs.size(), 3u);
   EXPECT_EQ(*out->value(quantize.inputs[1]).constant->data<float>(), 0.125f);
   EXPECT_EQ(*out->value(quantize.inputs[2]).constant->data<uint8_t>(), 7);
+  ASSERT_NE(out->find_value("conv1.bias_s"), kNoValue);
   const float bias_scale = out->value(out->find_value("conv1.bias_s")).constant->data<float>()[0];
   EXPECT_EQ(bias_scale, 0.125f * plan->params_of("conv1.weight")->scale[0]) << "the bias follows";
 }
 
 TEST(Artifacts, ADeletedPlanLineLeavesTheTensorInFloat) {
   const Graph g = network();
-  const Quantized q = quantize_all(g, options_for("octet"));
+  const Quantized q = quantize_all(g, options_for("onnxruntime"));
   const auto plan = plan_from_json(without_line(plan_to_json(q.plan), "relu2_out"), "plan.json");
   ASSERT_TRUE(plan.is_ok()) << plan.status().message();
   const auto out = SelectiveQuantizer().quantize_module(g, *plan);

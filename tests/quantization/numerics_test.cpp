@@ -111,7 +111,7 @@ TEST(Numerics, OneGemmByHand) {
   const ValueId w = b.graph.add_constant("w", Tensor::from<float>({2, 2}, {1.27f, -0.5f, 0.635f, 2.54f}));
   const ValueId c = b.graph.add_constant("c", Tensor::from<float>({2}, {0.1f, -0.2f}));
   const Graph g = b.finish({b.op("Gemm", "fc", {x, w, c})});
-  QuantizationOptions options = options_for("octet");
+  QuantizationOptions options = integer_bias_options("octet");
   options.calibrator_i = "max";
   const SelectiveQuantizer quantizer(options);
   const auto plan = quantizer.prepare(g);
@@ -165,7 +165,7 @@ TEST(Numerics, FloatReadersSeeTheFloatTensor) {
 
 TEST(Numerics, QuantizersAreInsertedOnceAndWeightsLoseTheirFloats) {
   const Graph g = mixed_network();
-  const Quantized q = quantize_all(g, options_for("octet"));
+  const Quantized q = quantize_all(g, integer_bias_options("octet"));
   int weights = 0, activations = 0;
   for (const auto& [name, t] : q.plan.tensors) {
     if (t.role == TensorRole::kWeight) {
@@ -197,7 +197,7 @@ TEST(Numerics, AHugeBiasRaisesTheWeightScale) {
   float* w = g.value(g.find_value("conv.weight")).constant->data<float>();
   for (int i = 0; i < 16 * 9; ++i) w[i] *= 1e-6f;                           // channel 0 is nearly dead
   g.value(g.find_value("conv.bias")).constant->data<float>()[0] = 4000.0f;  // and lives by its bias
-  const Quantized q = quantize_all(g, options_for("octet"));
+  const Quantized q = quantize_all(g, integer_bias_options("octet"));
   EXPECT_NE(q.plan.tensors.at("conv.weight").why.find("scale raised"), std::string::npos);
   const Tensor got = interpret(q.graph, random_inputs(g, 3)).value()[0];
   EXPECT_NEAR(got.data<float>()[0], 4000.0f, 1.0f);

@@ -13,7 +13,7 @@ Graph two_convs() {
 }
 
 QuantizationOptions with_rule(const std::string& precision, int64_t group_size = 0) {
-  QuantizationOptions options = options_for("octet");
+  QuantizationOptions options = integer_bias_options("octet");
   QuantizationRule rule;
   rule.op = "Conv";
   rule.precision = precision;

@@ -71,6 +71,13 @@ inline QuantizationOptions options_for(const std::string& target, Regime regime 
   return options;
 }
 
+// The same with INT32 biases, whatever the target's file says.
+inline QuantizationOptions integer_bias_options(const std::string& target) {
+  QuantizationOptions options = options_for(target);
+  options.bias = "int32";
+  return options;
+}
+
 inline QuantizationPlan prepared(const Graph& graph, const QuantizationOptions& options) {
   auto plan = SelectiveQuantizer(options).prepare(graph);
   EXPECT_TRUE(plan.is_ok()) << plan.status().message();
