@@ -169,7 +169,8 @@ def table_row(r, engine_names):
 
 def parse_arguments():
     p = common.parser(__doc__)
-    p.add_argument("--data", type=Path, default=common.data_folder(), help="folder with networks/, cifar10/, coco_val64/")
+    p.add_argument("--data", type=Path, default=common.data_folder(),
+                   help="folder with networks/, cifar10/, coco_val64/")
     p.add_argument("--networks", nargs="*", default=[], help="only networks whose name contains one of these")
     p.add_argument("--images", type=int, default=0, help="the first N test images; 0: all")
     p.add_argument("--regimes", nargs="*", default=["naive", "selective"])
@@ -197,7 +198,8 @@ def main():
                     except common.Failed as e:
                         common.note(f"{network.name} {regime} {target}: {e}")
                         results.append({"network": network.name, "regime": regime, "target": target, "error": str(e)})
-    header = ["network", "regime", "target", "Octet", "change", "smaller", *(engines.ENGINES[e][0] for e in args.engines)]
+    header = ["network", "regime", "target", "Octet", "change", "smaller",
+              *(engines.ENGINES[e][0] for e in args.engines)]
     rows = [table_row(r, args.engines) for r in results if "error" not in r]
     common.finish(args, results, header, rows, [
         "Scores in percent: top-1, for detectors mAP@0.5 on a few images. Octet: simulation of the exported file.",

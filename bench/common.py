@@ -23,7 +23,7 @@ def parser(description, tools=True):
         p.add_argument("--tools", type=Path, default=ROOT / "build/bench/bench",
                        help="folder of octet_float_forward and octet_network_io (bench/CMakeLists.txt)")
     p.add_argument("--json", type=Path, help="also write the results to this file")
-    p.add_argument("--threads", type=int, default=os.cpu_count(), help="threads for every engine (default: all cores)")
+    p.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of every engine; default: all cores")
     return p
 
 
@@ -127,5 +127,5 @@ def finish(args, results, header, rows, remarks=()):
     for remark in [*remarks, machine()]:
         print(remark)
     if args.json:
-        args.json.write_text(json.dumps({"machine": machine(), "remarks": list(remarks), "results": results}, indent=1)
-                             + "\n")
+        document = {"machine": machine(), "remarks": list(remarks), "results": results}
+        args.json.write_text(json.dumps(document, indent=1) + "\n")

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Exports torchvision's ResNet-18, ResNet-50 and MobileNetV2 as float ONNX with an open batch axis, for speed and memory
-measurements. Weights are random, so accuracy means nothing, but the batch norms have seen images, so activations have
-the spread of a trained network's.
+"""Exports torchvision's ResNet-18, ResNet-50 and MobileNetV2 as float ONNX with an open batch axis.
+
+For speed and memory measurements: the weights are random, so accuracy means nothing, but the batch norms have seen
+images, so activations have the spread of a trained network's.
 
 usage: make_networks.py OUT_DIR [resnet18 resnet50 mobilenet_v2]
 Needs PyTorch and torchvision (Debian: python3-torch python3-torchvision); it is not run with the peers' Python.

@@ -1,7 +1,7 @@
 """`octet quantize` against onnxruntime.quantization.quantize_static: wall time and peak memory of the whole process.
 
-Both calibrate the same network on the same unlabelled float32 .npy images, percentile 99.99 for activations, per-channel
-INT8 weights, UINT8 activations, Q/DQ. The runs alternate and are repeated; the table shows medians.
+Both calibrate the same network on the same unlabelled float32 .npy images: percentile 99.99 for activations,
+per-channel INT8 weights, UINT8 activations, Q/DQ. The runs alternate and are repeated; the table shows medians.
 
 Methods: percentile and minmax are quantize_static as it comes (it keeps all intermediate outputs of all images until
 the end); percentile-strided feeds it --stride images at a time through its own option CalibStridedMinMax.
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import common
 
-METHODS = {"percentile": ("Percentile", False), "percentile-strided": ("Percentile", True), "minmax": ("MinMax", False),
-           "entropy": ("Entropy", False)}
+METHODS = {"percentile": ("Percentile", False), "percentile-strided": ("Percentile", True),
+           "minmax": ("MinMax", False), "entropy": ("Entropy", False)}
 
 
 def peer_main(model, data, images, method, stride, out):
@@ -91,8 +91,8 @@ class Bench:
 
     def peer_command(self, method):
         name, strided = METHODS[method]
-        return [sys.executable, Path(__file__).resolve(), "--peer", self.args.model, self.data, self.args.images, name,
-                self.args.stride if strided else 0, self.work / "peer.onnx"]
+        return [sys.executable, Path(__file__).resolve(), "--peer", self.args.model, self.data, self.args.images,
+                name, self.args.stride if strided else 0, self.work / "peer.onnx"]
 
     def compare(self):
         runs = {"octet quantize": Runs(), **{f"quantize_static {m}": Runs() for m in self.args.methods}}
@@ -169,12 +169,14 @@ def main():
     with tempfile.TemporaryDirectory(prefix="octet-quantize-", dir=args.work) as folder:
         bench = Bench(args, Path(folder))
         result = {"compare": bench.compare() if args.images else None, "growth": bench.growth()}
-    rows, remarks = [], [f"{args.model.stem}, {args.images} images, {args.threads} threads, regime {args.regime}; runs "
-                         f"alternate, medians of {args.repeat} (peers {args.peer_repeat or args.repeat})."]
+    rows = []
+    remarks = [f"{args.model.stem}, {args.images} images, {args.threads} threads, regime {args.regime}; "
+               f"runs alternate, medians of {args.repeat} (peers {args.peer_repeat or args.repeat})."]
     if result["compare"]:
         rows = compare_rows(result["compare"])
     for images, r in result["growth"].items():
-        rows.append([f"octet quantize, {images} images", f"{r['seconds']:.1f} s", "", common.mb(r["peak_bytes"]), "", ""])
+        rows.append([f"octet quantize, {images} images", f"{r['seconds']:.1f} s", "", common.mb(r["peak_bytes"]),
+                     "", ""])
     common.finish(args, result, ["run", "time", "x Octet", "peak memory", "x Octet", "x forward"], rows, remarks)
 
 
