@@ -63,6 +63,7 @@ void add_export_ranges(CLI::App& app, std::shared_ptr<Common> common) {
   cmd->add_option("RANGES", o->ranges, "ranges.json of 'octet quantize'")->required();
   cmd->add_option("--format", o->format, "csv, json, or tensorrt (a calibration cache)")->check(CLI::IsMember({"csv", "json", "tensorrt"}));
   cmd->add_option("-o,--output", o->output, "file to write; stdout when absent");
+  cmd->footer("Example: octet export-ranges out/ranges.json --format tensorrt -o calibration.cache");
   cmd->callback([o, common] {
     const Status status = run(*o);
     if (!status.is_ok()) common->exit = fail(status);

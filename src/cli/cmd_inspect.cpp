@@ -114,6 +114,7 @@ void add_inspect(CLI::App& app, std::shared_ptr<Common> common) {
   cmd->add_option("MODEL", o->model, "ONNX file")->required();
   cmd->add_option("--target", o->target, "runtime whose risks to check");
   cmd->add_flag("--text", o->text, "print every node with its types and shapes");
+  cmd->footer("Example: octet inspect resnet20.onnx --target onnxruntime");
   add_common_options(*cmd, common);
   cmd->callback([o, common] {
     const Result<Facts> facts = collect(*o);

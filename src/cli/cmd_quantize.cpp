@@ -188,6 +188,8 @@ Result<int> run(const Options& o, const Common& common) {
   for (const std::string& pattern : o.skip) OCTET_RETURN_IF_ERROR(quantizer.register_skip_quantization(pattern));
   QuantizeJob job;
   OCTET_ASSIGN(const JobData data, open_job_data(o, graph));
+  if (o.max_drop >= 0 && data.evaluation == nullptr)
+    return invalid_argument("--max-drop needs labelled data to measure the accuracy on; give it with --eval-data");
   job.calibration = data.calibration.get();
   job.evaluation = data.evaluation.get();
   job.images = o.images;
@@ -210,7 +212,6 @@ Result<int> run(const Options& o, const Common& common) {
   if (common.json) fmt::print("{}\n", quantize_json(summary));
   else print_report(o, result, summary, data.note);
   if (o.max_drop < 0) return static_cast<int>(kSuccess);
-  if (!summary.float_eval) return invalid_argument("--max-drop needs labelled data");
   const double drop = summary.float_eval->score() - summary.quantized_eval->score();
   if (drop <= o.max_drop) return static_cast<int>(kSuccess);
   fmt::print(stderr, "octet: the network lost {:.2f} points, more than the {:.2f} that --max-drop allows\n", drop, o.max_drop);

@@ -28,7 +28,7 @@ void add_export_ranges(CLI::App& app, std::shared_ptr<Common> common);
 void add_common_options(CLI::App& command, const std::shared_ptr<Common>& common);
 RunOptions run_options(const Common& common);
 
-// Opens a data set for a network; `split` replaces the spec's split when that is empty.
+// Opens a data set for a network's inputs.
 Result<std::unique_ptr<Dataset>> open_data(const DataSpec& spec, const Graph& graph);
 
 }  // namespace octet::cli

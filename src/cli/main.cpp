@@ -37,7 +37,7 @@ Exit codes: 0 success, 1 internal error, 2 wrong usage or recipe, 3 file or name
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Octet makes trained ONNX networks 2-4x smaller and faster by INT8 quantization, and measures what it costs."};
+  CLI::App app{"Octet quantizes trained ONNX networks to INT8 and measures what it costs."};
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string("octet ") + OCTET_VERSION);
   app.footer(kFooter);

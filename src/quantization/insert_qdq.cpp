@@ -95,7 +95,7 @@ class Inserter {
     Attributes attributes;
     if (p.per_tensor()) {
       inputs.push_back(shared_scale(p));
-      if (p.zero_point_at(0) != 0 || needs_zero_point(id)) inputs.push_back(shared_zero_point(p));
+      if (p.zero_point_at(0) != 0 || needs_zero_point(id, p)) inputs.push_back(shared_zero_point(p));
     } else {
       Dims dims = graph_.value(id).constant->dims();
       if (p.block_size > 0) {
@@ -106,8 +106,8 @@ class Inserter {
         dims = {dims[static_cast<size_t>(p.axis)]};
       }
       inputs.push_back(graph_.add_constant(name + "_s", Tensor::from<float>(dims, p.scale)));
-      if (!p.zero_point.empty() || needs_zero_point(id))
-        inputs.push_back(graph_.add_constant(name + "_z", zero_point_tensor(p.dtype, dims, p.zero_point)));
+      if (!p.zero_point.empty()) inputs.push_back(graph_.add_constant(name + "_z", zero_point_tensor(p.dtype, dims, p.zero_point)));
+      else if (needs_zero_point(id, p)) inputs.push_back(shared_zeros(p.dtype, dims));
       if (p.axis != 1) attributes["axis"] = static_cast<int64_t>(p.axis);  // 1 is the operator's default
     }
     dequantized_[id] =
@@ -115,8 +115,10 @@ class Inserter {
     return Status::ok();
   }
 
-  // The operator's zero point defaults to 0, but ONNX Runtime 1.32 fuses Gemm and MatMul only when it is written out.
-  bool needs_zero_point(ValueId id) const {
+  // The operator's zero point defaults to 0, but ONNX Runtime 1.32 fuses Gemm and MatMul only when it is written out,
+  // and its exact mode (session.x64quantprecision) breaks INT8 weights that come without.
+  bool needs_zero_point(ValueId id, const QuantParams& p) const {
+    if (p.dtype == DType::kInt8) return true;
     for (const auto& [reader, value] : readers_)
       if (value == id && matrix_ops_.count(reader.first) != 0) return true;
     return false;
@@ -191,6 +193,13 @@ class Inserter {
     return it->second;
   }
 
+  // Weights with equally many channels share one zero point tensor.
+  ValueId shared_zeros(DType dtype, const Dims& dims) {
+    const auto [it, fresh] = zeros_.emplace(std::pair(dtype, dims), kNoValue);
+    if (fresh) it->second = graph_.add_constant("zeros" + std::to_string(zeros_.size()), zero_point_tensor(dtype, dims, {}));
+    return it->second;
+  }
+
   // A node with one output that has the shape of `like`.
   ValueId add_output(const char* op, std::vector<ValueId> inputs, const std::string& name, ValueId like, DType dtype,
                      Attributes attributes) {
@@ -220,6 +229,7 @@ class Inserter {
   std::map<ValueId, ValueId> dequantized_;
   std::map<uint32_t, ValueId> scales_;
   std::map<std::pair<DType, int32_t>, ValueId> zero_points_;
+  std::map<std::pair<DType, Dims>, ValueId> zeros_;
 };
 
 }  // namespace
