@@ -105,9 +105,9 @@ class Inserter {
       } else {
         dims = {dims[static_cast<size_t>(p.axis)]};
       }
-      inputs.push_back(graph_.add_constant(name + "_s", Tensor::from<float>(dims, p.scale)));
-      if (!p.zero_point.empty()) inputs.push_back(graph_.add_constant(name + "_z", zero_point_tensor(p.dtype, dims, p.zero_point)));
-      else if (needs_zero_point(id, p)) inputs.push_back(shared_zeros(p.dtype, dims));
+      inputs.push_back(graph_.add_constant(short_name("c"), Tensor::from<float>(dims, p.scale)));
+      if (!p.zero_point.empty() || needs_zero_point(id, p))
+        inputs.push_back(graph_.add_constant(short_name("w"), zero_point_tensor(p.dtype, dims, p.zero_point)));
       if (p.axis != 1) attributes["axis"] = static_cast<int64_t>(p.axis);  // 1 is the operator's default
     }
     dequantized_[id] =
@@ -116,7 +116,7 @@ class Inserter {
   }
 
   // The operator's zero point defaults to 0, but ONNX Runtime 1.32 fuses Gemm and MatMul only when it is written out,
-  // and its exact mode (session.x64quantprecision) breaks INT8 weights that come without.
+  // and its exact mode (session.x64quantprecision) breaks INT8 weights that come without, or that share one.
   bool needs_zero_point(ValueId id, const QuantParams& p) const {
     if (p.dtype == DType::kInt8) return true;
     for (const auto& [reader, value] : readers_)
@@ -159,7 +159,7 @@ class Inserter {
     }
     const Dims dims = w->per_tensor() ? Dims{} : Dims{n};
     const ValueId stored = graph_.add_constant(name + "_q", std::move(codes));
-    const ValueId scale = graph_.add_constant(name + "_s", Tensor::from<float>(dims, scales));
+    const ValueId scale = graph_.add_constant(short_name("b"), Tensor::from<float>(dims, scales));
     Attributes attributes;
     if (!w->per_tensor()) attributes["axis"] = int64_t{0};
     node.inputs[2] =
@@ -193,12 +193,8 @@ class Inserter {
     return it->second;
   }
 
-  // Weights with equally many channels share one zero point tensor.
-  ValueId shared_zeros(DType dtype, const Dims& dims) {
-    const auto [it, fresh] = zeros_.emplace(std::pair(dtype, dims), kNoValue);
-    if (fresh) it->second = graph_.add_constant("zeros" + std::to_string(zeros_.size()), zero_point_tensor(dtype, dims, {}));
-    return it->second;
-  }
+  // Scales and zero points of weights and biases; their long names would cost a small network its size ratio.
+  std::string short_name(const char* kind) { return kind + std::to_string(++constant_count_); }
 
   // A node with one output that has the shape of `like`.
   ValueId add_output(const char* op, std::vector<ValueId> inputs, const std::string& name, ValueId like, DType dtype,
@@ -229,7 +225,7 @@ class Inserter {
   std::map<ValueId, ValueId> dequantized_;
   std::map<uint32_t, ValueId> scales_;
   std::map<std::pair<DType, int32_t>, ValueId> zero_points_;
-  std::map<std::pair<DType, Dims>, ValueId> zeros_;
+  int constant_count_ = 0;
 };
 
 }  // namespace
