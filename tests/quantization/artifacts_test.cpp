@@ -138,8 +138,9 @@ TEST(Artifacts, EditsOfThePlanAreHonouredToTheLetter) {
   ASSERT_EQ(quantize.inputs.size(), 3u);
   EXPECT_EQ(*out->value(quantize.inputs[1]).constant->data<float>(), 0.125f);
   EXPECT_EQ(*out->value(quantize.inputs[2]).constant->data<uint8_t>(), 7);
-  ASSERT_NE(out->find_value("conv1.bias_s"), kNoValue);
-  const float bias_scale = out->value(out->find_value("conv1.bias_s")).constant->data<float>()[0];
+  const Node bias = maker_of(*out, "conv1.bias_dq");
+  ASSERT_EQ(bias.inputs.size(), 2u);
+  const float bias_scale = out->value(bias.inputs[1]).constant->data<float>()[0];
   EXPECT_EQ(bias_scale, 0.125f * plan->params_of("conv1.weight")->scale[0]) << "the bias follows";
 }
 
