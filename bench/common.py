@@ -47,7 +47,7 @@ class Failed(Exception):
 
 
 def measured(argv, memory_limit=0):
-    """Runs a program to its end. Returns (stdout, wall seconds, peak resident bytes); Failed on a non-zero exit.
+    """Runs a program. Returns its stdout and {seconds, cpu_seconds, peak_bytes}; Failed on a non-zero exit.
 
     memory_limit: bytes of private memory that the program may have, 0 for no limit.
     """
@@ -62,7 +62,7 @@ def measured(argv, memory_limit=0):
         raise Failed(f"{argv[0]} could not be started: {done.stderr.strip()}") from None
     if report["exit"] != 0:
         raise Failed(f"{Path(argv[0]).name} ended with {report['exit']}: " + " | ".join(lines[-4:-1]))
-    return done.stdout, report["seconds"], report["peak_bytes"]
+    return done.stdout, report
 
 
 def run_json(argv):

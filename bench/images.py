@@ -44,13 +44,13 @@ def write_smooth_images(path, count, size, seed=0):
     """Random images with the spectrum of photographs, coarse shapes stronger than detail, as .npy float32
     [count, 3, size, size] with values like normalised ImageNet pixels (-2.1 to 2.6)."""
     rng = np.random.default_rng(seed)
-    grids = [(n, weight, _bilinear(n, size)) for n, weight in ((4, 1.0), (14, 0.7), (56, 0.4), (size, 0.15))]
+    grids = [(n, np.float32(weight), _bilinear(n, size)) for n, weight in ((4, 1.0), (14, 0.7), (56, 0.4))]
     out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(count, 3, size, size))
     for i in range(count):
-        image = np.zeros((3, size, size), np.float32)
+        image = np.float32(0.15) * rng.standard_normal((3, size, size), dtype=np.float32)
         for n, weight, stretch in grids:
             noise = rng.standard_normal((3, n, n), dtype=np.float32)
-            image += np.float32(weight) * (stretch @ noise @ stretch.T)
+            image += weight * (stretch @ noise @ stretch.T)
         out[i] = np.clip(image, -2.1, 2.6)
     out.flush()
 

@@ -1,4 +1,4 @@
-"""Runs a program, then adds one JSON line to stderr: exit code, wall seconds, peak resident memory.
+"""Runs a program, then adds one JSON line to stderr: exit code, wall and CPU seconds, peak resident memory.
 
 usage: measure.py MEMORY_LIMIT_BYTES PROGRAM [arguments]; the limit is on private memory, 0 means none.
 """
@@ -21,4 +21,5 @@ if child == 0:
 _, status, usage = os.wait4(child, 0)
 seconds = time.perf_counter() - begin
 code = os.waitstatus_to_exitcode(status)
-print(f'\n{{"exit": {code}, "seconds": {seconds:.6f}, "peak_bytes": {usage.ru_maxrss * 1024}}}', file=sys.stderr)
+print(f'\n{{"exit": {code}, "seconds": {seconds:.6f}, "cpu_seconds": {usage.ru_utime + usage.ru_stime:.6f}, '
+      f'"peak_bytes": {usage.ru_maxrss * 1024}}}', file=sys.stderr)

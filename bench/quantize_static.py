@@ -1,10 +1,10 @@
-"""`octet quantize` against onnxruntime.quantization.quantize_static: wall time and peak memory of the whole process.
+"""`octet quantize` against onnxruntime.quantization.quantize_static: time and peak memory of the whole process.
 
 Both calibrate the same network on the same unlabelled float32 .npy images: percentile 99.99 for activations,
 per-channel INT8 weights, UINT8 activations, Q/DQ. The runs alternate and are repeated; the table shows medians.
 
-Methods: percentile and minmax are quantize_static as it comes (it keeps all intermediate outputs of all images until
-the end); percentile-strided feeds it --stride images at a time through its own option CalibStridedMinMax.
+Methods: percentile is quantize_static as it comes, which keeps the intermediate outputs of all images until the end;
+percentile-strided feeds it --stride images at a time through its own option CalibStridedMinMax; minmax is its cheapest.
 """
 import os
 import sys
@@ -53,22 +53,21 @@ class Runs:
     """Results of one competitor over the repeats."""
 
     def __init__(self):
-        self.seconds, self.peaks, self.error = [], [], None
+        self.reports, self.error = [], None
 
     def add(self, argv, limit=0):
         if self.error:
             return
         try:
-            _, seconds, peak = common.measured(argv, limit)
-            self.seconds.append(seconds)
-            self.peaks.append(peak)
+            self.reports.append(common.measured(argv, limit)[1])
         except common.Failed as e:
             self.error = str(e)
 
     def as_dict(self):
-        if not self.seconds:
+        if not self.reports:
             return {"error": self.error}
-        return {"seconds": common.spread(self.seconds), "peak_bytes": common.spread(self.peaks), "all": self.seconds}
+        keys = ("seconds", "cpu_seconds", "peak_bytes")
+        return {**{key: common.spread([r[key] for r in self.reports]) for key in keys}, "runs": self.reports}
 
 
 class Bench:
@@ -99,43 +98,50 @@ class Bench:
         forward = []
         for i in range(self.args.repeat):
             common.note(f"round {i + 1} of {self.args.repeat}")
-            forward.append(self.forward_seconds())
+            forward.append(self.forward())
             runs["octet quantize"].add(self.octet_command(self.args.images))
             if i < (self.args.peer_repeat or self.args.repeat):
                 for method in self.args.methods:
                     common.note(f"  quantize_static {method}")
                     runs[f"quantize_static {method}"].add(self.peer_command(method), self.args.memory_limit * 10**9)
-        return {"forward_seconds": common.spread(forward), **{name: r.as_dict() for name, r in runs.items()}}
+        forward = {key: common.spread([f[key] for f in forward]) for key in ("seconds", "cpu_seconds")}
+        return {"forward": forward, **{name: r.as_dict() for name, r in runs.items()}}
 
-    def forward_seconds(self):
+    def forward(self):
+        """The float forward passes alone, without loading the network."""
         tool = common.need_tool(self.args, "octet_float_forward")
         return common.run_json([tool, self.args.model, "--data", f"npy:{self.data}", "--images", self.args.images,
-                                "--threads", self.args.threads])["seconds"]
+                                "--threads", self.args.threads])
 
     def growth(self):
         peaks = {}
         for images in self.args.growth:
             common.note(f"octet quantize, {images} images")
-            _, seconds, peak = common.measured(self.octet_command(images))
-            peaks[images] = {"seconds": seconds, "peak_bytes": peak}
+            peaks[images] = common.measured(self.octet_command(images))[1]
         return peaks
+
+
+def times(r, key):
+    return r[key]["median"]
 
 
 def compare_rows(result):
     """One row per competitor; times and memory also as multiples of Octet's."""
-    forward = result["forward_seconds"]["median"]
-    rows = [["float forward passes alone", f"{forward:.1f} s", "", "", "", "1.00"]]
-    octet = result["octet quantize"]
+    forward, octet = result["forward"], result["octet quantize"]
+    rows = [["float forward passes alone", f"{times(forward, 'seconds'):.1f}", "", "1.00",
+             f"{times(forward, 'cpu_seconds'):.1f}", "", "1.00", "", ""]]
     for name, r in result.items():
-        if name == "forward_seconds":
+        if name == "forward":
             continue
         if "error" in r:
-            rows.append([name, "failed: " + r["error"][-70:], "", "", "", ""])
+            rows.append([name, "failed: " + r["error"][-70:], *[""] * 7])
             continue
-        seconds, peak = r["seconds"]["median"], r["peak_bytes"]["median"]
-        ratios = ["", ""] if "error" in octet else [f"{seconds / octet['seconds']['median']:.2f}",
-                                                    f"{peak / octet['peak_bytes']['median']:.2f}"]
-        rows.append([name, f"{seconds:.1f} s", ratios[0], common.mb(peak), ratios[1], f"{seconds / forward:.2f}"])
+        row = [name]
+        for key in ("seconds", "cpu_seconds"):
+            ours = "" if "error" in octet else f"{times(r, key) / times(octet, key):.2f}"
+            row += [f"{times(r, key):.1f}", ours, f"{times(r, key) / times(forward, key):.2f}"]
+        peak = times(r, "peak_bytes")
+        rows.append([*row, common.mb(peak), "" if "error" in octet else f"{peak / times(octet, 'peak_bytes'):.2f}"])
     return rows
 
 
@@ -175,9 +181,10 @@ def main():
     if result["compare"]:
         rows = compare_rows(result["compare"])
     for images, r in result["growth"].items():
-        rows.append([f"octet quantize, {images} images", f"{r['seconds']:.1f} s", "", common.mb(r["peak_bytes"]),
-                     "", ""])
-    common.finish(args, result, ["run", "time", "x Octet", "peak memory", "x Octet", "x forward"], rows, remarks)
+        rows.append([f"octet quantize, {images} images", f"{r['seconds']:.1f}", "", "", f"{r['cpu_seconds']:.1f}", "",
+                     "", common.mb(r["peak_bytes"]), ""])
+    header = ["run", "wall s", "x Octet", "x forward", "CPU s", "x Octet", "x forward", "peak memory", "x Octet"]
+    common.finish(args, result, header, rows, remarks)
 
 
 if __name__ == "__main__":
