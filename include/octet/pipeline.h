@@ -101,6 +101,10 @@ struct QuantizeJob {
   int64_t images = 0;                     // calibration images; 0: what the options say
   std::optional<Ranges> ranges;           // given: no calibration
   std::optional<QuantizationPlan> plan;   // given: neither calibration nor decisions
+  // Selective regime: a layer whose own quantization leaves its output less than so many dB above the noise, measured on
+  // guard_images calibration images, stays in float. 0 switches the check off.
+  double min_layer_sqnr_db = 20;
+  int64_t guard_images = 8;
   EvalOptions eval;
   RunOptions run;
 };

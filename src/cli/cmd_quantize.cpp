@@ -20,6 +20,7 @@ struct Options {
   int batch_size = 0;
   bool no_eval = false;
   double max_drop = -1;
+  double min_layer_sqnr = 20;
   size_t rows = 40;
 };
 
@@ -193,6 +194,7 @@ Result<int> run(const Options& o, const Common& common) {
   job.calibration = data.calibration.get();
   job.evaluation = data.evaluation.get();
   job.images = o.images;
+  job.min_layer_sqnr_db = o.min_layer_sqnr;
   job.run = run_options(common);
   job.eval.run = job.run;
   job.eval.max_images = o.eval_images;
@@ -239,6 +241,9 @@ void add_quantize(CLI::App& app, std::shared_ptr<Common> common) {
   cmd->add_option("--skip", o->skip, "keep the nodes with this name or glob in float (repeatable)");
   cmd->add_option("--ranges", o->ranges, "use this (edited) ranges.json instead of calibrating");
   cmd->add_option("--plan", o->plan, "use this (edited) plan.json to the letter");
+  cmd->add_option("--min-layer-sqnr", o->min_layer_sqnr,
+                  "selective: layers whose own quantization leaves less than so many dB stay in float; 0: off")
+      ->check(CLI::NonNegativeNumber);
   cmd->add_option("--max-drop", o->max_drop, "exit with 10 when accuracy falls by more points than this")->check(CLI::NonNegativeNumber);
   cmd->add_option("--rows", o->rows, "rows of the node table; 0: all");
   cmd->footer(

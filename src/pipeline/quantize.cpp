@@ -1,6 +1,9 @@
+#include <algorithm>
 #include <chrono>
+#include <cstdio>
 
 #include "passes/pass.h"
+#include "pipeline/guard.h"
 #include "pipeline/image_runner.h"
 
 namespace octet {
@@ -31,6 +34,35 @@ Status calibrate_step(const SelectiveQuantizer& quantizer, const QuantizeJob& jo
   return Status::ok();
 }
 
+std::string one_decimal(double x) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f", x);
+  return text;
+}
+
+// Layers that lose too much by themselves lose their weight's range line, so that they stay in float here and in every
+// later run from the same ranges.
+Status guard_layers(const SelectiveQuantizer& quantizer, const QuantizeJob& job, QuantizeResult* result) {
+  const bool wanted = quantizer.options().regime == Regime::kSelective && job.min_layer_sqnr_db > 0 && !job.ranges;
+  if (!wanted) return Status::ok();
+  const int64_t n = std::max(std::min(job.guard_images, result->calibration_images), fixed_batch(result->prepared));
+  const std::vector<int64_t> images = deterministic_subset(job.calibration->size(), n, 0);
+  OCTET_ASSIGN(const std::vector<LayerLoss> losses, isolated_losses(result->prepared, result->plan, *job.calibration, images, job.run));
+  std::map<std::string, std::string> reasons;
+  for (const LayerLoss& loss : losses) {
+    const Node* node = result->prepared.find_node(loss.node);
+    if (loss.sqnr_db >= job.min_layer_sqnr_db || node == nullptr || !result->prepared.is_constant(node->inputs[1])) continue;
+    if (result->ranges.tensors.erase(result->prepared.value(node->inputs[1]).name) == 0) continue;
+    reasons[loss.node] = "kept in float: 8 bits leave its output only " + one_decimal(loss.sqnr_db) + " dB above the noise on " +
+                         std::to_string(n) + " images (the limit is " + one_decimal(job.min_layer_sqnr_db) + " dB)";
+  }
+  if (reasons.empty()) return Status::ok();
+  OCTET_ASSIGN(result->plan, quantizer.finish(result->prepared, result->ranges));
+  for (NodePlan& n_plan : result->plan.nodes)
+    if (const auto it = reasons.find(n_plan.name); it != reasons.end()) n_plan.why = it->second;
+  return Status::ok();
+}
+
 }  // namespace
 
 Result<Graph> simplify_network(const Graph& graph) {
@@ -48,6 +80,7 @@ Result<QuantizeResult> quantize_network(const Graph& graph, const SelectiveQuant
   } else {
     OCTET_RETURN_IF_ERROR(calibrate_step(quantizer, job, &result));
     OCTET_ASSIGN(result.plan, quantizer.finish(result.prepared, result.ranges));
+    OCTET_RETURN_IF_ERROR(guard_layers(quantizer, job, &result));
   }
   OCTET_ASSIGN(result.quantized, quantizer.quantize_module(result.prepared, result.plan));
   if (job.evaluation != nullptr) {
