@@ -4,7 +4,8 @@ Both calibrate the same network on the same unlabelled float32 .npy images: perc
 per-channel INT8 weights, UINT8 activations, Q/DQ. The runs alternate and are repeated; the table shows medians.
 
 Methods: percentile is quantize_static as it comes, which keeps the intermediate outputs of all images until the end;
-percentile-strided feeds it --stride images at a time through its own option CalibStridedMinMax; minmax is its cheapest.
+percentile-strided feeds it --stride images at a time through its own option CalibStridedMinMax; minmax is its
+cheapest.
 """
 import os
 import sys
