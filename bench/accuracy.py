@@ -185,11 +185,14 @@ def main():
     args = parse_arguments()
     networks = [n for n in known_networks(args.data)
                 if not args.networks or any(part in n.name for part in args.networks)]
+    if not networks:
+        sys.exit("accuracy: no such network; the README of this folder says where they are looked for")
     results = []
     for network in networks:
         with tempfile.TemporaryDirectory(prefix="octet-accuracy-") as folder:
             bench = Bench(args, network, Path(folder))
             results.append(bench.float_row())
+            common.save(args, results)
             for regime in args.regimes:
                 for target in args.targets:
                     common.note(f"{network.name} {regime} {target}")
@@ -198,6 +201,7 @@ def main():
                     except common.Failed as e:
                         common.note(f"{network.name} {regime} {target}: {e}")
                         results.append({"network": network.name, "regime": regime, "target": target, "error": str(e)})
+                    common.save(args, results)
     header = ["network", "regime", "target", "Octet", "change", "smaller",
               *(engines.ENGINES[e][0] for e in args.engines)]
     rows = [table_row(r, args.engines) for r in results if "error" not in r]

@@ -61,7 +61,7 @@ def measured(argv, memory_limit=0):
     except (IndexError, ValueError):
         raise Failed(f"{argv[0]} could not be started: {done.stderr.strip()}") from None
     if report["exit"] != 0:
-        raise Failed(f"{Path(argv[0]).name} ended with {report['exit']}: " + " | ".join(lines[-4:-1]))
+        raise Failed(f"{Path(argv[0]).name} ended with {report['exit']}: " + " / ".join(filter(None, lines[-4:-1])))
     return done.stdout, report
 
 
@@ -87,7 +87,7 @@ def mb(count):
 
 def table(header, rows):
     """A markdown table, columns padded so that it also reads well on a terminal."""
-    cells = [[str(c) for c in row] for row in [header, *rows]]
+    cells = [[str(c).replace("|", "/") for c in row] for row in [header, *rows]]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     lines = ["| " + " | ".join(c.ljust(w) for c, w in zip(row, widths)) + " |" for row in cells]
     lines.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
@@ -120,12 +120,17 @@ def note(text):
     print(text, file=sys.stderr, flush=True)
 
 
+def save(args, results, remarks=()):
+    """Writes the JSON file; called as results come in, so that an interrupted run leaves what it had."""
+    if args.json:
+        document = {"machine": machine(), "remarks": list(remarks), "results": results}
+        args.json.write_text(json.dumps(document, indent=1) + "\n")
+
+
 def finish(args, results, header, rows, remarks=()):
     """Prints the table with its remarks and writes the JSON file."""
     print(table(header, rows))
     print()
     for remark in [*remarks, machine()]:
         print(remark)
-    if args.json:
-        document = {"machine": machine(), "remarks": list(remarks), "results": results}
-        args.json.write_text(json.dumps(document, indent=1) + "\n")
+    save(args, results, remarks)

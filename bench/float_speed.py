@@ -112,6 +112,7 @@ def main():
         common.note(model.stem)
         octet, peer = OctetStepper(tool, model, args), PeerStepper(args.engine, model, args)
         results.append(summary(model, *race(octet, peer, args)))
+        common.save(args, results)
         octet.close()
         rows.append(table_row(results[-1]))
     name = "ONNX Runtime" if args.engine == "ort" else "OpenVINO"

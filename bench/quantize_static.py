@@ -105,8 +105,10 @@ class Bench:
                 for method in self.args.methods:
                     common.note(f"  quantize_static {method}")
                     runs[f"quantize_static {method}"].add(self.peer_command(method), self.args.memory_limit * 10**9)
-        forward = {key: common.spread([f[key] for f in forward]) for key in ("seconds", "cpu_seconds")}
-        return {"forward": forward, **{name: r.as_dict() for name, r in runs.items()}}
+            so_far = {key: common.spread([f[key] for f in forward]) for key in ("seconds", "cpu_seconds")}
+            result = {"forward": so_far, **{name: r.as_dict() for name, r in runs.items()}}
+            common.save(self.args, {"compare": result})
+        return result
 
     def forward(self):
         """The float forward passes alone, without loading the network."""
