@@ -29,7 +29,7 @@ struct TensorDesc {
 // A compiled network: weights and the list of operations. Immutable; many sessions share one.
 class Engine {
  public:
-  // Maps the file; errors: kNotFound, kDataLoss (damaged; names the part), kUnimplemented (made by a newer version or for
+  // Maps the file; errors: kNotFound, kDataCorrupt (damaged; names the part), kUnsupported (made by a newer version or for
   // another CPU: says which instruction set is missing and what to do).
   static Result<std::shared_ptr<const Engine>> load(const std::string& path);
   static Result<std::shared_ptr<const Engine>> from_bytes(std::string bytes);
