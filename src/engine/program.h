@@ -29,8 +29,8 @@ struct TensorInfo {
   std::string name;  // of the ONNX value
   DType dtype = DType::kUint8;
   Dims dims;                       // as in ONNX: N,C,H,W; dims[0] is for one image
-  Layout layout = Layout::kPlain;  // kNhwc: uint8 of rank 4 only
-  int64_t pixel_stride = 0;        // kNhwc: bytes from pixel to pixel, >= C
+  Layout layout = Layout::kPlain;  // kNhwc: uint8 or float32 of rank 4
+  int64_t pixel_stride = 0;        // kNhwc: elements from pixel to pixel, >= C
   float scale = 1;                 // uint8 only: real = (code - zero) * scale
   int32_t zero = 0;
   // A view: bytes at `offset` of tensor `parent` (a channel offset, for concatenations in place and splits; or a
@@ -56,6 +56,9 @@ struct StoreInfo {
   Blob table;        // 256 bytes, or empty
 };
 
+// Rank 4: NHWC. Other ranks: plain tensors whose last dimension is the channel, as a 1x1 convolution over rows
+// (geometry: ih = oh = 1, iw = ow = rows of one image). dst is codes or, with store.to_float, float32 (NHWC if rank 4).
+// geometry.ic may be more than the source's channels, up to its pixel_stride: the weights there are zero.
 struct ConvOp {
   TensorId src = kNoTensor, dst = kNoTensor, residual = kNoTensor;
   cpu::ConvProblem problem;
@@ -69,6 +72,10 @@ struct QuantizeOp {
   cpu::Grid grid;
 };
 struct DequantizeOp {
+  TensorId src = kNoTensor, dst = kNoTensor;
+};
+// float32 NHWC -> float32 NCHW: what a convolution with a float result leaves.
+struct FloatLayoutOp {
   TensorId src = kNoTensor, dst = kNoTensor;
 };
 // Codes at the border of the graph or of an island: INT8/UINT8 row-major <-> UINT8 NHWC.
@@ -107,7 +114,8 @@ struct IslandOp {
   Graph graph;
 };
 
-using Operation = std::variant<ConvOp, QuantizeOp, DequantizeOp, BytesOp, TableOp, BinaryOp, PoolOp, ResizeOp, IslandOp>;
+using Operation = std::variant<ConvOp, QuantizeOp, DequantizeOp, FloatLayoutOp, BytesOp, TableOp, BinaryOp, PoolOp,
+                               ResizeOp, IslandOp>;
 
 // What a person wants to know about an operation; the runtime does not need it.
 struct OpNote {

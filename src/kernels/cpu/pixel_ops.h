@@ -24,6 +24,8 @@ int64_t layout_rows(const LayoutCall& call);
 void quantize_to_nhwc(const LayoutCall& call, int64_t begin, int64_t end);
 // ONNX DequantizeLinear of codes NHWC to float32 NCHW.
 void dequantize_to_nchw(const LayoutCall& call, int64_t begin, int64_t end);
+// float32 NHWC to float32 NCHW, values as they are.
+void floats_to_nchw(const LayoutCall& call, int64_t begin, int64_t end);
 // Codes NCHW <-> NHWC, xor-ed with `flip` (0x80 turns INT8 into the engine's UINT8 and back).
 void bytes_to_nhwc(const LayoutCall& call, uint8_t flip, int64_t begin, int64_t end);
 void bytes_to_nchw(const LayoutCall& call, uint8_t flip, int64_t begin, int64_t end);
