@@ -14,6 +14,7 @@
 #include "octet/graph.h"
 #include "octet/progress.h"
 #include "octet/quantization.h"
+#include "octet/runtime.h"
 
 namespace octet {
 
@@ -25,6 +26,7 @@ struct RunOptions {
 
 // The inputs of a network as a data set wants to know them.
 std::vector<InputInfo> network_inputs(const Graph& graph);
+std::vector<InputInfo> network_inputs(const Engine& engine);
 
 // The network as quantization wants it: batch norm and constants folded, what changes nothing removed; it computes the
 // same, up to float rounding. Plans, ranges and their fingerprints belong to this graph.
@@ -69,6 +71,8 @@ struct EvalReport {
 };
 
 Result<EvalReport> evaluate(const Graph& graph, const Dataset& data, const EvalOptions& options);
+// Through the compiled engine, each worker with a session of its own.
+Result<EvalReport> evaluate(std::shared_ptr<const Engine> engine, const Dataset& data, const EvalOptions& options);
 
 // Percent of equal predictions; 100 for two empty lists.
 double agreement(const std::vector<int64_t>& a, const std::vector<int64_t>& b);
@@ -92,6 +96,10 @@ struct CompareReport {
 
 Result<CompareReport> compare(const Graph& a, const Graph& b, const Dataset& data, int64_t images,
                               const RunOptions& options = {});
+// A network, simulated, against an engine compiled from it. Beside the outputs, every tensor of the engine that the
+// graph knows by the same name is compared: codes with codes, real values with real values.
+Result<CompareReport> compare(const Graph& graph, std::shared_ptr<const Engine> engine, const Dataset& data,
+                              int64_t images, const RunOptions& options = {});
 
 // ---- the whole job ------------------------------------------------------------------------------------------------
 

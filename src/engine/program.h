@@ -108,6 +108,11 @@ struct ResizeOp {
   TensorId src = kNoTensor, dst = kNoTensor;
   std::vector<int32_t> row_of, column_of;
 };
+// Every code of dst (usually a view) becomes `value`: the zeros of a channel padding.
+struct FillOp {
+  TensorId dst = kNoTensor;
+  uint8_t value = 0;
+};
 // A part of the network that runs node by node in float (or integers that no kernel here takes).
 struct IslandOp {
   std::vector<TensorId> inputs, outputs;  // row-major, in the order of graph.inputs and graph.outputs
@@ -115,7 +120,7 @@ struct IslandOp {
 };
 
 using Operation = std::variant<ConvOp, QuantizeOp, DequantizeOp, FloatLayoutOp, BytesOp, TableOp, BinaryOp, PoolOp,
-                               ResizeOp, IslandOp>;
+                               ResizeOp, FillOp, IslandOp>;
 
 // What a person wants to know about an operation; the runtime does not need it.
 struct OpNote {

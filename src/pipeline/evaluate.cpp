@@ -28,13 +28,13 @@ Tensor one_row(const Tensor& batch, int64_t n) {
 
 class Evaluation {
  public:
-  Evaluation(const Graph& graph, const Dataset& data, const EvalOptions& options) : graph_(graph), data_(data), options_(options) {}
+  Evaluation(Network& network, const Dataset& data, const EvalOptions& options)
+      : network_(network), fixed_(fixed_batch(network.inputs())), data_(data), options_(options) {}
 
   Result<EvalReport> run() {
     const auto begin = std::chrono::steady_clock::now();
-    OCTET_ASSIGN(executor_, Executor::create(graph_));
     const int64_t count = options_.max_images > 0 ? std::min(options_.max_images, data_.size()) : data_.size();
-    batch_ = fixed_batch(graph_) > 0 ? fixed_batch(graph_) : options_.batch_size;
+    batch_ = fixed_ > 0 ? fixed_ : options_.batch_size;
     detection_ = data_.has_boxes();
     const auto workers = static_cast<size_t>(resolve_threads(options_.run.threads));
     accuracy_.resize(workers);
@@ -55,9 +55,9 @@ class Evaluation {
     const int64_t first = item * batch_, last = std::min(count, first + batch_);
     std::vector<int64_t> images;
     for (int64_t i = first; i < last; ++i) images.push_back(i);
-    const int64_t rows = fixed_batch(graph_) > 0 ? batch_ : last - first;
-    OCTET_ASSIGN(const Batch batch, load_batch(graph_, data_, images, rows));
-    OCTET_ASSIGN(const std::vector<Tensor> outputs, executor_->run(batch.inputs));
+    const int64_t rows = fixed_ > 0 ? batch_ : last - first;
+    OCTET_ASSIGN(const Batch batch, load_batch(network_.inputs().size(), data_, images, rows));
+    OCTET_ASSIGN(const std::vector<Tensor> outputs, network_.run(worker, batch.inputs));
     if (outputs.empty()) return invalid_argument("the network has no output");
     if (detection_) return detect_images(batch, outputs[0], first);
     const std::vector<int64_t> best = arg_max_rows(outputs[0], last - first);
@@ -96,10 +96,10 @@ class Evaluation {
     report_.predictions.clear();
   }
 
-  const Graph& graph_;
+  Network& network_;
+  const int64_t fixed_;
   const Dataset& data_;
   const EvalOptions& options_;
-  std::unique_ptr<Executor> executor_;
   int64_t batch_ = 1;
   bool detection_ = false;
   std::vector<TopKAccuracy> accuracy_;  // by worker: integer counts, so merging is exact
@@ -110,7 +110,14 @@ class Evaluation {
 }  // namespace
 
 Result<EvalReport> evaluate(const Graph& graph, const Dataset& data, const EvalOptions& options) {
-  return Evaluation(graph, data, options).run();
+  OCTET_ASSIGN(const std::unique_ptr<Network> network, Network::create(graph));
+  return Evaluation(*network, data, options).run();
+}
+
+Result<EvalReport> evaluate(std::shared_ptr<const Engine> engine, const Dataset& data, const EvalOptions& options) {
+  OCTET_ASSIGN(const std::unique_ptr<Network> network,
+               Network::create(std::move(engine), resolve_threads(options.run.threads)));
+  return Evaluation(*network, data, options).run();
 }
 
 }  // namespace octet

@@ -69,18 +69,75 @@ std::vector<InputInfo> network_inputs(const Graph& graph) {
   return infos;
 }
 
-int64_t fixed_batch(const Graph& graph) {
-  for (const InputInfo& info : network_inputs(graph))
+std::vector<InputInfo> network_inputs(const Engine& engine) {
+  std::vector<InputInfo> infos;
+  for (const TensorDesc& input : engine.inputs()) infos.push_back({input.name, input.dtype, input.dims});
+  return infos;
+}
+
+int64_t fixed_batch(const std::vector<InputInfo>& inputs) {
+  for (const InputInfo& info : inputs)
     if (!info.dims.empty() && info.dims[0] > 0) return info.dims[0];
   return 0;
 }
 
+int64_t fixed_batch(const Graph& graph) { return fixed_batch(network_inputs(graph)); }
+
+namespace {
+
+class GraphNetwork : public Network {
+ public:
+  GraphNetwork(std::unique_ptr<Executor> executor, std::vector<InputInfo> inputs)
+      : executor_(std::move(executor)), inputs_(std::move(inputs)) {}
+  const std::vector<InputInfo>& inputs() const override { return inputs_; }
+  Result<std::vector<Tensor>> run(int, const std::vector<Tensor>& inputs) override { return executor_->run(inputs); }
+
+ private:
+  std::unique_ptr<Executor> executor_;
+  std::vector<InputInfo> inputs_;
+};
+
+class EngineNetwork : public Network {
+ public:
+  EngineNetwork(std::shared_ptr<const Engine> engine, int workers)
+      : engine_(std::move(engine)), inputs_(network_inputs(*engine_)), sessions_(static_cast<size_t>(workers)) {}
+  const std::vector<InputInfo>& inputs() const override { return inputs_; }
+  Result<std::vector<Tensor>> run(int worker, const std::vector<Tensor>& inputs) override {
+    std::unique_ptr<Session>& session = sessions_[static_cast<size_t>(worker)];
+    if (session == nullptr) {
+      OCTET_ASSIGN(session, Session::create(engine_, {.threads = 1}));
+    }
+    return session->run(inputs);
+  }
+
+ private:
+  std::shared_ptr<const Engine> engine_;
+  std::vector<InputInfo> inputs_;
+  std::vector<std::unique_ptr<Session>> sessions_;  // each touched by its own worker only
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Network>> Network::create(const Graph& graph) {
+  OCTET_ASSIGN(std::unique_ptr<Executor> executor, Executor::create(graph));
+  return std::unique_ptr<Network>(std::make_unique<GraphNetwork>(std::move(executor), network_inputs(graph)));
+}
+
+Result<std::unique_ptr<Network>> Network::create(std::shared_ptr<const Engine> engine, int workers) {
+  return std::unique_ptr<Network>(std::make_unique<EngineNetwork>(std::move(engine), workers));
+}
+
 Result<Batch> load_batch(const Graph& graph, const Dataset& data, const std::vector<int64_t>& images, int64_t batch) {
+  return load_batch(graph.inputs.size(), data, images, batch);
+}
+
+Result<Batch> load_batch(size_t network_inputs, const Dataset& data, const std::vector<int64_t>& images,
+                         int64_t batch) {
   Batch out;
   for (size_t n = 0; n < images.size(); ++n) {
     OCTET_ASSIGN(Sample sample, data.get(images[n]));
-    if (sample.inputs.size() != graph.inputs.size())
-      return invalid_argument("the network has " + std::to_string(graph.inputs.size()) + " inputs, the data provides " +
+    if (sample.inputs.size() != network_inputs)
+      return invalid_argument("the network has " + std::to_string(network_inputs) + " inputs, the data provides " +
                               std::to_string(sample.inputs.size()));
     for (size_t i = 0; i < sample.inputs.size(); ++i) {
       const Tensor& x = sample.inputs[i];
