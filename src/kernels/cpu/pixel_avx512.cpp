@@ -1,0 +1,18 @@
+#include "kernels/cpu/pixel_layout_inline.h"
+#include "kernels/cpu/pixel_loops_inline.h"
+#include "kernels/cpu/pixel_simd_avx512.h"
+
+namespace octet::cpu {
+
+const PixelLoops kPixelLoopsAvx512 = {
+    pixel_loops::quantize_to_nhwc<Avx512>,
+    pixel_loops::dequantize_to_nchw<Avx512>,
+    pixel_loops::bytes_to_nhwc<Avx512>,
+    pixel_loops::bytes_to_nchw<Avx512>,
+    pixel_loops::apply_table<Avx512, pixel_loops::ShuffleLookup<Avx512>>,
+    pixel_loops::binary<Avx512, pixel_loops::ShuffleLookup<Avx512>>,
+    pixel_loops::pool<Avx512>,
+    pixel_loops::resize_nearest<Avx512>,
+};
+
+}  // namespace octet::cpu
