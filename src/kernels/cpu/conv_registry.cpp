@@ -4,11 +4,14 @@ namespace octet::cpu {
 
 std::span<const ConvKernel* const> conv_kernels() {
   static const ConvKernel* const kernels[] = {
-  // AMX goes here: faster than everything below.
 #if defined(OCTET_X86_LEVELS)
-  // Depthwise kernels go here: they take what the general kernels would waste lanes on.
+      // AMX goes here: faster than everything below.
+      // Depthwise kernels go here: they take what the general kernels would waste lanes on.
+      vnni_conv_kernel(),
+      avx2_pairs_conv_kernel(),
+      avx2_words_conv_kernel(),
 #endif
-    reference_conv_kernel(),
+      reference_conv_kernel(),
   };
   return kernels;
 }
