@@ -5,13 +5,13 @@ namespace octet::cpu {
 std::span<const ConvKernel* const> conv_kernels() {
   static const ConvKernel* const kernels[] = {
 #if defined(OCTET_X86_LEVELS)
-      // AMX goes here: faster than everything below.
-      // Depthwise kernels go here: they take what the general kernels would waste lanes on.
-      vnni_conv_kernel(),
-      avx2_pairs_conv_kernel(),
-      avx2_words_conv_kernel(),
+    // AMX goes here: faster than everything below.
+    // Depthwise kernels go here: they take what the general kernels would waste lanes on.
+    vnni_conv_kernel(),
+    avx2_pairs_conv_kernel(),
+    avx2_words_conv_kernel(),
 #endif
-      reference_conv_kernel(),
+    reference_conv_kernel(),
   };
   return kernels;
 }

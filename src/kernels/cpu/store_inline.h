@@ -15,14 +15,16 @@ struct StorePlan {
   bool may_overflow = true;  // a product may leave the range of int32
 };
 
-OCTET_ALWAYS_INLINE StorePlan plan_store(const Store& store, int64_t oc) {
+// For channels [oc_begin, oc_begin + channels).
+OCTET_ALWAYS_INLINE StorePlan plan_store(const Store& store, int64_t oc_begin, int64_t channels) {
   StorePlan plan;
   plan.store = store;
   plan.plain = !store.to_float && store.addend == nullptr && store.curve == Curve::kNone && store.table == nullptr &&
                store.residual == Residual::kNone;
   // |float(sum)| <= 2^31, and a smaller factor keeps the product inside.
   bool below_one = true;
-  for (int64_t c = 0; c < oc; ++c) below_one &= store.multiplier[c] < 1.0f && store.multiplier[c] > -1.0f;
+  const float* multiplier = store.multiplier + oc_begin;
+  for (int64_t c = 0; c < channels; ++c) below_one &= (multiplier[c] < 1.0f) & (multiplier[c] > -1.0f);
   plan.may_overflow = !below_one;
   return plan;
 }
