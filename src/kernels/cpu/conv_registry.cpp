@@ -5,7 +5,7 @@ namespace octet::cpu {
 std::span<const ConvKernel* const> conv_kernels() {
   static const ConvKernel* const kernels[] = {
 #if defined(OCTET_X86_LEVELS)
-    // AMX goes here: faster than everything below.
+      amx_conv_kernel(),
     // Depthwise kernels go here: they take what the general kernels would waste lanes on.
     vnni_conv_kernel(),
     avx2_pairs_conv_kernel(),
