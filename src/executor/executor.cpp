@@ -159,6 +159,15 @@ Result<std::vector<double>> Executor::profile(const std::vector<Tensor>& inputs)
   return times;
 }
 
+std::vector<std::vector<std::string>> Executor::step_nodes() const {
+  std::vector<std::vector<std::string>> names;
+  for (const exec::StepPtr& step : impl_->steps) {
+    names.emplace_back();
+    for (size_t n : step->nodes) names.back().push_back(impl_->graph.nodes[n].name);
+  }
+  return names;
+}
+
 std::vector<std::string> Executor::describe() const {
   std::vector<std::string> lines;
   for (const exec::StepPtr& step : impl_->steps) {

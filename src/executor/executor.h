@@ -49,6 +49,8 @@ class Executor {
 
   // One line per step: what was fused into it and which kernel runs it.
   std::vector<std::string> describe() const;
+  // The names of the nodes in every step, in the order of describe().
+  std::vector<std::vector<std::string>> step_nodes() const;
   // Milliseconds spent per step over one run, in the order of describe().
   Result<std::vector<double>> profile(const std::vector<Tensor>& inputs) const;
 
