@@ -1,0 +1,89 @@
+// State shared by the files that form units (form_*.cpp).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/compiler/activations.h"
+#include "engine/compiler/units.h"
+
+namespace octet::engine {
+
+// Conv, Gemm or MatMul with what follows it up to some value.
+struct WeightedMatch {
+  size_t node = 0;
+  Activation activation;
+  ValueId residual = kNoValue;   // a coded value of the result's shape
+  ValueId gate = kNoValue;        // x of x * sigmoid(x), read twice inside the group
+  ValueId extra_bias = kNoValue;  // of an Add after a MatMul
+  std::vector<size_t> nodes;
+};
+
+class Former {
+ public:
+  Former(const Graph& graph, const CompileOptions& options) : graph_(graph), index_(graph), options_(options) {}
+  Units run();
+
+ private:
+  // A value of all 256 codes of a root: what a chain of elementwise nodes makes of it.
+  struct Origin {
+    CodeId root;
+    Tensor values;  // float32 [256]
+    std::vector<size_t> nodes;
+  };
+
+  void graph_inputs();
+  void visit(size_t n);
+  void visit_quantize(size_t n);
+  void visit_dequantize(size_t n);
+  void trace_elementwise(size_t n);
+
+  // form_weighted.cpp
+  std::optional<WeightedMatch> match_weighted(ValueId value);
+  bool match_activation(const Node& node, WeightedMatch& match, ValueId& current);
+  bool match_add(const Node& node, size_t n, WeightedMatch& match, ValueId& current);
+  // Codes with `params`, or float32 without.
+  std::optional<Unit> weighted_unit(const WeightedMatch& match, const std::optional<CodeParams>& params);
+  bool conv_geometry(const Node& node, const WeightCodes& weights, Unit& unit, std::string* why);
+  bool gemm_geometry(const Node& node, WeightCodes& weights, Unit& unit, std::string* why);
+  void note_float_conv(ValueId out);
+  void note_float_results();
+
+  // form_elementwise.cpp
+  std::optional<Unit> table_unit(const Origin& origin, const CodeParams& params);
+  std::optional<Unit> binary_unit(ValueId value, const CodeParams& params);
+  std::optional<Unit> average_unit(ValueId value, const CodeParams& params);
+  std::optional<Unit> concat_unit(ValueId value, const CodeParams& params);
+  CodeId requantized(CodeId code, const CodeParams& params, size_t node);
+
+  // form_moves.cpp: operators that only move codes; they keep the parameters.
+  void visit_move(size_t n);
+  bool move_max_pool(size_t n, CodeId src);
+  bool move_reshape(size_t n, CodeId src);
+  bool move_resize(size_t n, CodeId src);
+  bool move_slice(size_t n, CodeId src);
+  bool move_split(size_t n, CodeId src);
+  bool move_pad(size_t n, CodeId src);
+  bool move_concat(size_t n);
+
+  const Node& node(size_t n) const { return graph_.nodes[n]; }
+  const Node* producer(ValueId id, size_t* n = nullptr) const;
+  bool sole_reader(ValueId id) const { return index_.uses(id).size() == 1 && !graph_.is_output(id); }
+  CodeId coded(ValueId id) const;
+  std::optional<std::vector<int64_t>> constant_ints(const Node& node, size_t input) const;
+  CodeId add_code(const std::string& name, const CodeParams& params, Dims dims);
+  // Adds the unit; its output becomes the code of `value`.
+  CodeId add_unit(Unit unit, const std::string& name, const CodeParams& params, Dims dims);
+  void add_move(Unit unit, size_t n, size_t output, CodeId like, Dims dims);
+  void refuse(size_t n, std::string why) { units_.refusals.emplace(n, std::move(why)); }
+
+  const Graph& graph_;
+  GraphIndex index_;
+  const CompileOptions& options_;
+  Units units_;
+  std::unordered_map<ValueId, Origin> origins_;  // float values
+};
+
+}  // namespace octet::engine

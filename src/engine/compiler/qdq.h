@@ -1,0 +1,41 @@
+// What QuantizeLinear and DequantizeLinear nodes say, read once and checked.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "octet/graph.h"
+
+namespace octet::engine {
+
+// Per-tensor INT8 or UINT8 parameters in the engine's UINT8 form: codes and zero point of INT8 tensors plus 128.
+struct CodeParams {
+  DType dtype = DType::kUint8;  // as the file has it
+  float scale = 1;
+  int32_t zero = 0;
+  int32_t shift() const { return dtype == DType::kInt8 ? 128 : 0; }
+  bool operator==(const CodeParams&) const = default;
+};
+
+// Of a Q or DQ node with constant scale and zero point; nullopt and the reason for everything else.
+std::optional<CodeParams> code_params(const Graph& graph, const Node& node, std::string* why);
+
+// Constant weights behind a DequantizeLinear, zero points taken off.
+struct WeightCodes {
+  Dims dims;
+  std::vector<int8_t> codes;
+  std::vector<float> scale;  // one, or one for each index of `axis`
+  int axis = -1;
+};
+std::optional<WeightCodes> weight_codes(const Graph& graph, const GraphIndex& index, ValueId value, std::string* why);
+
+// A constant bias: INT32 codes where it is quantized with scale src * weight of each channel, else real numbers.
+struct BiasValues {
+  std::vector<int32_t> codes;
+  std::vector<float> real;
+};
+std::optional<BiasValues> bias_values(const Graph& graph, const GraphIndex& index, ValueId value,
+                                      const std::vector<float>& accumulator_scale, std::string* why);
+
+}  // namespace octet::engine
