@@ -3,7 +3,7 @@
 
 #include <immintrin.h>
 
-#include "kernels/cpu/store_inline.h"
+#include "kernels/cpu/conv_amx_store.h"
 
 namespace octet::cpu {
 namespace {
@@ -23,7 +23,7 @@ struct Region {
 struct Context {
   const AmxPlan* plan = nullptr;
   const ConvCall* call = nullptr;
-  StorePlan store;
+  TileStore store;
   const int64_t* offsets = nullptr;  // of groups
   int32_t* sums = nullptr;           // [2 * kTileRows][kAmxSumsColumns]
   int64_t tile_rows = kTileRows;
@@ -115,7 +115,7 @@ void store_positions(const Context& c, const Region& region, int64_t begin, int6
       block.rows = stop - begin;
       block.dst = static_cast<char*>(call.dst) + (pixel * call.dst_pixel_stride + oc) * element;
       if (call.residual != nullptr) block.residual = call.residual + pixel * call.residual_pixel_stride + oc;
-      store_block(c.store, block);
+      store_tile_block(c.store, block);
     }
     int64_t next = row_start + region.pitch;
     if (next > end) next = end;
@@ -285,7 +285,7 @@ void run_amx_task(const AmxPlan& plan, const ConvCall& call, const AmxTask& task
   const int64_t left = call.problem->geometry.oc - task.panel_begin * kPanelChannels;
   const int64_t most = (task.panel_end - task.panel_begin) * kPanelChannels;
   const int64_t channels = left < most ? left : most;
-  c.store = plan_store(call.store, task.panel_begin * kPanelChannels, channels);
+  c.store = plan_tile_store(call.store, task.panel_begin * kPanelChannels, channels);
   c.sums = reinterpret_cast<int32_t*>(scratch);
   auto* offsets = reinterpret_cast<int64_t*>(scratch + kAmxSumsBytes);
   c.offsets = offsets;
