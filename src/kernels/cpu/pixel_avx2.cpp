@@ -9,8 +9,8 @@ const PixelLoops kPixelLoopsAvx2 = {
     pixel_loops::dequantize_to_nchw<Avx2>,
     pixel_loops::bytes_to_nhwc<Avx2>,
     pixel_loops::bytes_to_nchw<Avx2>,
-    pixel_loops::apply_table<Avx2, pixel_loops::ShuffleLookup<Avx2>>,
-    pixel_loops::binary<Avx2, pixel_loops::ShuffleLookup<Avx2>>,
+    pixel_loops::apply_table<Avx2, ShuffleLookup<Avx2>>,
+    pixel_loops::binary<Avx2, ShuffleLookup<Avx2>>,
     pixel_loops::pool<Avx2>,
     pixel_loops::resize_nearest<Avx2>,
 };

@@ -9,8 +9,8 @@ const PixelLoops kPixelLoopsAvx512 = {
     pixel_loops::dequantize_to_nchw<Avx512>,
     pixel_loops::bytes_to_nhwc<Avx512>,
     pixel_loops::bytes_to_nchw<Avx512>,
-    pixel_loops::apply_table<Avx512, pixel_loops::ShuffleLookup<Avx512>>,
-    pixel_loops::binary<Avx512, pixel_loops::ShuffleLookup<Avx512>>,
+    pixel_loops::apply_table<Avx512, ShuffleLookup<Avx512>>,
+    pixel_loops::binary<Avx512, ShuffleLookup<Avx512>>,
     pixel_loops::pool<Avx512>,
     pixel_loops::resize_nearest<Avx512>,
 };

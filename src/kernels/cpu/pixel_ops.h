@@ -1,6 +1,6 @@
-// INT8 operators without weights, on u8 codes in NHWC. Every function computes rows [begin, end) of the work it names,
-// so that the runtime can share it between threads; each dispatches to the widest instruction set the CPU has and
-// gives the same codes on all of them. No allocation.
+// INT8 operators without weights, on u8 codes in NHWC. Every function computes rows [begin, end) of the work it
+// names, so that the runtime can share it between threads; each dispatches to the widest instruction set the CPU has
+// and gives the same codes on all of them. No allocation.
 #pragma once
 
 #include <cstdint>
@@ -59,8 +59,9 @@ struct BinaryCall {
 void binary(const BinaryCall& call, int64_t begin, int64_t end);
 
 // MaxPool (codes stay codes), AveragePool and GlobalAveragePool. Rows are output rows: batch * oh.
-// Average: dst = grid(float(sum of (src - src_zero)) * multiplier[count]), multiplier = src scale / dst scale / count,
-// as a float division in that order; count is the number of pixels inside the image, or kh * kw with count_pad.
+// Average: dst = grid(float(sum of (src - src_zero)) * multiplier[count]), multiplier = src scale / dst scale /
+// count, as a float division in that order; count is the number of pixels inside the image, or kh * kw with
+// count_pad.
 struct PoolCall {
   bool average = false;
   bool count_pad = false;

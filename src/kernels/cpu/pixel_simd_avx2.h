@@ -95,6 +95,7 @@ struct Avx2 {
   }
 
   static OCTET_ALWAYS_INLINE Bytes max(Bytes a, Bytes b) { return _mm256_max_epu8(a, b); }
+  static OCTET_ALWAYS_INLINE Bytes min(Bytes a, Bytes b) { return _mm256_min_epu8(a, b); }
   static OCTET_ALWAYS_INLINE Bytes bit_xor(Bytes a, Bytes b) { return _mm256_xor_si256(a, b); }
   static OCTET_ALWAYS_INLINE Bytes sub_saturating(Bytes a, Bytes b) { return _mm256_subs_epi8(a, b); }
   static OCTET_ALWAYS_INLINE Bytes shuffle(Bytes a, Bytes index) { return _mm256_shuffle_epi8(a, index); }

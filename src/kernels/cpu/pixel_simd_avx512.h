@@ -67,6 +67,7 @@ struct Avx512 {
   static OCTET_ALWAYS_INLINE __m128i narrow16(const Ints* in) { return _mm512_cvtepi32_epi8(in[0]); }
 
   static OCTET_ALWAYS_INLINE Bytes max(Bytes a, Bytes b) { return _mm512_max_epu8(a, b); }
+  static OCTET_ALWAYS_INLINE Bytes min(Bytes a, Bytes b) { return _mm512_min_epu8(a, b); }
   static OCTET_ALWAYS_INLINE Bytes bit_xor(Bytes a, Bytes b) { return _mm512_xor_si512(a, b); }
   static OCTET_ALWAYS_INLINE Bytes sub_saturating(Bytes a, Bytes b) { return _mm512_subs_epi8(a, b); }
   static OCTET_ALWAYS_INLINE Bytes shuffle(Bytes a, Bytes index) { return _mm512_shuffle_epi8(a, index); }
