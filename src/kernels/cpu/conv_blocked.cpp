@@ -267,7 +267,7 @@ class BlockedConv final : public ConvKernel {
     const ConvGeometry& g = problem.geometry;
     if (g.groups > 1 && g.ic / g.groups < kStepBytes)
       return "fewer than " + std::to_string(kStepBytes) + " input channels in a group";
-    if (!traits_.sums_pairs) return {};
+    if (!traits_.sums_pairs || weights == nullptr) return {};
     const int64_t offending = pairs_that_saturate(problem, weights);
     if (offending == 0) return {};
     return std::to_string(offending) + " pairs of weights could exceed 16 bits with source codes up to " +

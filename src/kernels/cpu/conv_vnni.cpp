@@ -81,15 +81,12 @@ OCTET_ALWAYS_INLINE void multiply_rows(const PanelCall& call, const int64_t* off
 template <int Vectors>
 OCTET_ALWAYS_INLINE void multiply_pixels(const PanelCall& call) {
   alignas(64) int32_t sums[kMaxRows * Vectors * 16];
-  const StorePlan plan = plan_store(*call.store, call.oc_begin, call.channels);
-  StoreBlock block = block_of_panel(call, sums);
+  const PanelStore<Vectors> store(call);
   const int64_t blocks = (call.pixels + kMaxRows - 1) / kMaxRows;
   for (int64_t b = 0; b < blocks; ++b) {
     const int64_t begin = call.pixels * b / blocks, end = call.pixels * (b + 1) / blocks;
     multiply_rows<Vectors>(call, call.offsets + begin, static_cast<int>(end - begin), sums);
-    block.rows = end - begin;
-    store_block(plan, block);
-    advance_block(block, *call.store, end - begin);
+    store.store(sums, begin, end - begin);
   }
 }
 

@@ -17,8 +17,14 @@ OCTET_ALWAYS_INLINE __m256i broadcast_step(const uint8_t* src) {
   return _mm256_set1_epi32(step);
 }
 
+// GCC would add the products of several steps to each other first, and spill them meanwhile.
+OCTET_ALWAYS_INLINE __m256i ordered(__m256i sum) {
+  __asm__("" : "+x"(sum));
+  return sum;
+}
+
 OCTET_ALWAYS_INLINE __m256i multiply_add(__m256i sum, __m256i codes, __m256i weights) {
-  return _mm256_add_epi32(sum, _mm256_madd_epi16(codes, weights));
+  return ordered(_mm256_add_epi32(sum, _mm256_madd_epi16(codes, weights)));
 }
 
 // Rows pixels times 16 channels, to int32 sums in memory.
@@ -55,8 +61,7 @@ OCTET_ALWAYS_INLINE void multiply_block(const PanelCall& call, const int64_t* of
 
 void multiply_panel_words_avx2(const PanelCall& call) {
   alignas(64) int32_t sums[kMaxRows * 16];
-  const StorePlan plan = plan_store(*call.store, call.oc_begin, call.channels);
-  StoreBlock block = block_of_panel(call, sums);
+  const PanelStore<1> store(call);
   const int64_t blocks = (call.pixels + kMaxRows - 1) / kMaxRows;
   for (int64_t b = 0; b < blocks; ++b) {
     const int64_t begin = call.pixels * b / blocks, end = call.pixels * (b + 1) / blocks;
@@ -67,9 +72,7 @@ void multiply_panel_words_avx2(const PanelCall& call) {
       case 3: multiply_block<3>(call, offsets, sums); break;
       default: multiply_block<kMaxRows>(call, offsets, sums); break;
     }
-    block.rows = end - begin;
-    store_block(plan, block);
-    advance_block(block, *call.store, end - begin);
+    store.store(sums, begin, end - begin);
   }
 }
 

@@ -7,25 +7,53 @@
 namespace octet::cpu {
 namespace {
 
-// sums: [rows][16 * vectors], the same buffer for every block of pixels.
-OCTET_ALWAYS_INLINE StoreBlock block_of_panel(const PanelCall& call, const int32_t* sums) {
-  StoreBlock block;
-  block.sums = sums;
-  block.ld = int64_t{call.vectors} * kPanelLanes;
-  block.oc_begin = call.oc_begin;
-  block.channels = call.channels;
-  block.dst = call.dst;
-  block.dst_stride = call.dst_stride;
-  block.residual = call.residual;
-  block.residual_stride = call.residual_stride;
-  return block;
-}
+// For a panel of N vectors, made once for all its blocks of pixels.
+template <int N>
+class PanelStore {
+ public:
+  OCTET_ALWAYS_INLINE explicit PanelStore(const PanelCall& call)
+      : call_(call),
+        plan_(plan_store(*call.store, call.oc_begin, call.channels)),
+        parameters_(load_parameters<N>(*call.store, nullptr, call.oc_begin, call.channels)) {}
 
-OCTET_ALWAYS_INLINE void advance_block(StoreBlock& block, const Store& store, int64_t pixels) {
-  const int64_t element = store.to_float ? static_cast<int64_t>(sizeof(float)) : 1;
-  block.dst = static_cast<char*>(block.dst) + pixels * block.dst_stride * element;
-  if (block.residual != nullptr) block.residual += pixels * block.residual_stride;
-}
+  // Sums [rows][16 N] of the pixels from `pixel` on.
+  OCTET_ALWAYS_INLINE void store(const int32_t* sums, int64_t pixel, int64_t rows) const {
+    if (plan_.plain) {
+      uint8_t* dst = static_cast<uint8_t*>(call_.dst) + pixel * call_.dst_stride;
+      if (!plan_.may_overflow && call_.channels == 16 * N) store_plain<false>(sums, rows, dst, 16 * N);
+      else store_plain<true>(sums, rows, dst, call_.channels);
+    } else {
+      store_general(sums, pixel, rows);
+    }
+  }
+
+ private:
+  template <bool MayOverflow>
+  OCTET_ALWAYS_INLINE void store_plain(const int32_t* sums, int64_t rows, uint8_t* dst, int channels) const {
+    const Grid grid = plan_.store.first;
+    for (int64_t r = 0; r < rows; ++r, sums += 16 * N, dst += call_.dst_stride) {
+      Ints v[N];
+      for (int i = 0; i < N; ++i) v[i] = load_ints(sums + 16 * i);
+      store_plain_row<N>(v, parameters_.multiplier, grid, MayOverflow, dst, channels);
+    }
+  }
+
+  [[gnu::noinline]] void store_general(const int32_t* sums, int64_t pixel, int64_t rows) const {
+    const Store& store = plan_.store;
+    const int64_t element = store.to_float ? static_cast<int64_t>(sizeof(float)) : 1;
+    char* dst = static_cast<char*>(call_.dst) + pixel * call_.dst_stride * element;
+    const uint8_t* residual = call_.residual == nullptr ? nullptr : call_.residual + pixel * call_.residual_stride;
+    for (int64_t r = 0; r < rows; ++r) {
+      store_general_row<N>(store, parameters_, sums + r * 16 * N,
+                           residual == nullptr ? nullptr : residual + r * call_.residual_stride,
+                           dst + r * call_.dst_stride * element, call_.channels);
+    }
+  }
+
+  const PanelCall& call_;
+  const StorePlan plan_;
+  const StoreParameters<N> parameters_;
+};
 
 }  // namespace
 }  // namespace octet::cpu

@@ -60,16 +60,21 @@ template <int N>
 OCTET_ALWAYS_INLINE StoreParameters<N> load_parameters(const Store& store, const int32_t* compensation, int64_t oc,
                                                        int channels) {
   StoreParameters<N> p;
-  alignas(64) float multiplier[16 * N] = {};
-  alignas(64) float addend[16 * N] = {};
-  alignas(64) int32_t constants[16 * N] = {};
-  copy_some(multiplier, store.multiplier + oc, channels);
-  if (store.addend != nullptr) copy_some(addend, store.addend + oc, channels);
-  if (compensation != nullptr) copy_some(constants, compensation, channels);
+  alignas(64) float copies[2][16 * N];
+  alignas(64) int32_t constants[16 * N];
+  const float* multiplier = store.multiplier + oc;
+  const float* addend = store.addend == nullptr ? nullptr : store.addend + oc;
+  if (channels < 16 * N) {
+    // The arrays may end with the channels.
+    copy_some(copies[0], multiplier, channels);
+    multiplier = copies[0];
+    if (addend != nullptr) copy_some(copies[1], addend, channels), addend = copies[1];
+    if (compensation != nullptr) copy_some(constants, compensation, channels), compensation = constants;
+  }
   for (int i = 0; i < N; ++i) {
     p.multiplier[i] = load_floats(multiplier + 16 * i);
-    p.addend[i] = load_floats(addend + 16 * i);
-    p.compensation[i] = load_ints(constants + 16 * i);
+    p.addend[i] = addend == nullptr ? all_floats(0) : load_floats(addend + 16 * i);
+    p.compensation[i] = compensation == nullptr ? all_ints(0) : load_ints(compensation + 16 * i);
   }
   return p;
 }
