@@ -41,14 +41,16 @@ Result<CompareReport> run(const Options& o, const Common& common) {
 
 void add_compare(CLI::App& app, std::shared_ptr<Common> common) {
   auto o = std::make_shared<Options>();
-  CLI::App* cmd = app.add_subcommand("compare", "Show where two networks differ on the same images, worst layer first");
+  CLI::App* cmd =
+      app.add_subcommand("compare", "Show where two networks differ on the same images, worst layer first");
   cmd->add_option("A", o->a, "the reference, usually the float network")->required();
   cmd->add_option("B", o->b, "the other, usually the quantized network")->required();
   cmd->add_option("--data", o->data, "images, labels are not needed: a YAML file or kind:PATH")->required();
   cmd->add_option("--images", o->images, "how many images; 0: all")->check(CLI::NonNegativeNumber);
   cmd->add_option("--rows", o->rows, "rows of the table; 0: all");
-  cmd->footer("SQNR is 10 log10(sum a^2 / sum (a-b)^2) over all images: about 20 dB and less deserves a look.\n"
-              "Tensors are matched by name.");
+  cmd->footer(
+      "SQNR is 10 log10(sum a^2 / sum (a-b)^2) over all images: about 20 dB and less deserves a look.\n"
+      "Tensors are matched by name.");
   add_common_options(*cmd, common);
   cmd->callback([o, common] {
     const Result<CompareReport> report = run(*o, *common);

@@ -31,16 +31,18 @@ std::string to_csv(const Ranges& ranges) {
   std::string out = "tensor,role,channel,lo,hi,method\n";
   for (const auto& [name, e] : ranges.tensors)
     for (size_t i = 0; i < e.lo.size(); ++i)
-      out += fmt::format("{},{},{},{:.9g},{:.9g},{}\n", csv_quoted(name), tensor_role_name(e.role), e.lo.size() > 1 ? std::to_string(i) : "",
-                         e.lo[i], e.hi[i], e.method);
+      out += fmt::format("{},{},{},{:.9g},{:.9g},{}\n", csv_quoted(name), tensor_role_name(e.role),
+                         e.lo.size() > 1 ? std::to_string(i) : "", e.lo[i], e.hi[i], e.method);
   return out;
 }
 
-// TensorRT's calibration cache: a header line, then "name: hex" with the big-endian bits of the float scale amax / 127.
+// TensorRT's calibration cache: a header line, then "name: hex" with the big-endian bits of the float scale amax /
+// 127.
 std::string to_tensorrt(const Ranges& ranges) {
   std::string out = "TRT-100100-EntropyCalibration2\n";
   for (const auto& [name, e] : ranges.tensors)
-    if (e.role == TensorRole::kActivation) out += fmt::format("{}: {:08x}\n", name, std::bit_cast<uint32_t>(amax_of(e) / 127.0f));
+    if (e.role == TensorRole::kActivation)
+      out += fmt::format("{}: {:08x}\n", name, std::bit_cast<uint32_t>(amax_of(e) / 127.0f));
   return out;
 }
 
@@ -61,7 +63,8 @@ void add_export_ranges(CLI::App& app, std::shared_ptr<Common> common) {
   auto o = std::make_shared<Options>();
   CLI::App* cmd = app.add_subcommand("export-ranges", "Write calibrated ranges for other tools");
   cmd->add_option("RANGES", o->ranges, "ranges.json of 'octet quantize'")->required();
-  cmd->add_option("--format", o->format, "csv, json, or tensorrt (a calibration cache)")->check(CLI::IsMember({"csv", "json", "tensorrt"}));
+  cmd->add_option("--format", o->format, "csv, json, or tensorrt (a calibration cache)")
+      ->check(CLI::IsMember({"csv", "json", "tensorrt"}));
   cmd->add_option("-o,--output", o->output, "file to write; stdout when absent");
   cmd->footer("Example: octet export-ranges out/ranges.json --format tensorrt -o calibration.cache");
   cmd->callback([o, common] {

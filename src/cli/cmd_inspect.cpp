@@ -59,10 +59,12 @@ Result<Facts> collect(const Options& o) {
   for (const Node& node : f.graph.nodes) {
     ++f.ops[node.op_type];
     f.macs += macs_of(f.graph, node);
-    f.quantized = f.quantized || node.is("QuantizeLinear") || node.is("DequantizeLinear") || node.op_type.starts_with("QLinear");
+    f.quantized = f.quantized || node.is("QuantizeLinear") || node.is("DequantizeLinear") ||
+                  node.op_type.starts_with("QLinear");
   }
   for (size_t v = 0; v < f.graph.value_count(); ++v)
-    if (f.graph.is_constant(static_cast<ValueId>(v))) f.parameters += f.graph.value(static_cast<ValueId>(v)).constant->numel();
+    if (f.graph.is_constant(static_cast<ValueId>(v)))
+      f.parameters += f.graph.value(static_cast<ValueId>(v)).constant->numel();
   if (!f.quantized) {
     Graph prepared = f.graph;
     OCTET_RETURN_IF_ERROR(run_passes(prepared).status());
@@ -77,11 +79,12 @@ std::string describe_value(const Graph& graph, ValueId id) {
 }
 
 void print_facts(const Options& o, const Facts& f) {
-  fmt::print("{}: opset {}, {}{}\n", o.model, f.graph.opset, human_bytes(f.file_bytes), f.quantized ? ", already quantized" : "");
+  fmt::print("{}: opset {}, {}{}\n", o.model, f.graph.opset, human_bytes(f.file_bytes),
+             f.quantized ? ", already quantized" : "");
   for (ValueId id : f.graph.inputs) fmt::print("  input   {}\n", describe_value(f.graph, id));
   for (ValueId id : f.graph.outputs) fmt::print("  output  {}\n", describe_value(f.graph, id));
-  fmt::print("  {} nodes, {} parameters, {} multiply-accumulates per image\n\n", f.graph.nodes.size(), human_count(f.parameters),
-             human_count(f.macs));
+  fmt::print("  {} nodes, {} parameters, {} multiply-accumulates per image\n\n", f.graph.nodes.size(),
+             human_count(f.parameters), human_count(f.macs));
   Table table({"operator", "count"});
   for (const auto& [op, n] : f.ops) table.add({op, std::to_string(n)});
   fmt::print("{}", table.to_string());
@@ -102,7 +105,8 @@ void print_json(const Options& o, const Facts& f) {
   for (ValueId id : f.graph.inputs) j["inputs"].push_back(describe_value(f.graph, id));
   for (ValueId id : f.graph.outputs) j["outputs"].push_back(describe_value(f.graph, id));
   j["warnings"] = nlohmann::ordered_json::array();
-  for (const QuantizationWarning& w : f.warnings) j["warnings"].push_back({{"node", w.node}, {"tensor", w.tensor}, {"message", w.message}});
+  for (const QuantizationWarning& w : f.warnings)
+    j["warnings"].push_back({{"node", w.node}, {"tensor", w.tensor}, {"message", w.message}});
   fmt::print("{}\n", j.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 

@@ -74,7 +74,8 @@ Result<JobData> open_job_data(const Options& o, const Graph& graph) {
   OCTET_ASSIGN(d.evaluation, open_data(evaluation, graph));
   if (!d.evaluation->has_labels() && !d.evaluation->has_boxes()) {
     d.evaluation = nullptr;
-    d.note = "the data has no labels, so no accuracy was measured; 'octet compare' shows how close the two networks are";
+    d.note =
+        "the data has no labels, so no accuracy was measured; 'octet compare' shows how close the two networks are";
   }
   return d;
 }
@@ -112,7 +113,8 @@ void print_plan(const QuantizeResult& r, size_t rows) {
   for (const NodePlan& n : r.plan.nodes) {
     if (rows != 0 && table.size() >= rows) break;
     const bool weighted = n.decision == NodeDecision::kQuantized || n.decision == NodeDecision::kWeightOnly;
-    table.add({shorten(n.name, 32), n.op_type, node_decision_name(n.decision), weighted ? numbers_of(r.plan, r.prepared, n.name, 0) : "",
+    table.add({shorten(n.name, 32), n.op_type, node_decision_name(n.decision),
+               weighted ? numbers_of(r.plan, r.prepared, n.name, 0) : "",
                weighted ? numbers_of(r.plan, r.prepared, n.name, 1) : "", shorten(n.why, 90)});
   }
   fmt::print("{}", table.to_string());
@@ -122,14 +124,16 @@ void print_plan(const QuantizeResult& r, size_t rows) {
 
 void print_accuracy(const QuantizeSummary& s) {
   Table table({"network", "size", s.float_eval && s.float_eval->task == "detection" ? "mAP@0.5 %" : "top-1 %",
-               s.float_eval && s.float_eval->task == "detection" ? "mAP@[.5:.95] %" : "top-5 %", "95 % interval", "images/s"});
+               s.float_eval && s.float_eval->task == "detection" ? "mAP@[.5:.95] %" : "top-5 %", "95 % interval",
+               "images/s"});
   const auto add = [&](const std::string& name, int64_t bytes, const std::optional<EvalReport>& e) {
     if (!e) {
       table.add({name, human_bytes(bytes), "", "", "", ""});
       return;
     }
     const bool detection = e->task == "detection";
-    table.add({name, human_bytes(bytes), fmt::format("{:.2f}", detection ? e->map50 : e->top1), fmt::format("{:.2f}", detection ? e->map : e->top5),
+    table.add({name, human_bytes(bytes), fmt::format("{:.2f}", detection ? e->map50 : e->top1),
+               fmt::format("{:.2f}", detection ? e->map : e->top5),
                detection ? "" : fmt::format("{:.2f}..{:.2f}", e->top1_low, e->top1_high),
                fmt::format("{:.0f}", e->seconds > 0 ? static_cast<double>(e->count) / e->seconds : 0)});
   };
@@ -137,24 +141,28 @@ void print_accuracy(const QuantizeSummary& s) {
   add("int8 " + s.regime, s.quantized_bytes, s.quantized_eval);
   fmt::print("\n{}", table.to_string());
   if (s.float_eval && s.quantized_eval)
-    fmt::print("change {:+.2f} points on {} images", s.quantized_eval->score() - s.float_eval->score(), s.quantized_eval->count);
+    fmt::print("change {:+.2f} points on {} images", s.quantized_eval->score() - s.float_eval->score(),
+               s.quantized_eval->count);
   if (s.agreement) fmt::print(", equal predictions {:.2f} %", *s.agreement);
-  fmt::print("{}file {:.2f}x smaller\n", s.float_eval ? "; " : "", static_cast<double>(s.float_bytes) / static_cast<double>(std::max<int64_t>(1, s.quantized_bytes)));
+  fmt::print("{}file {:.2f}x smaller\n", s.float_eval ? "; " : "",
+             static_cast<double>(s.float_bytes) / static_cast<double>(std::max<int64_t>(1, s.quantized_bytes)));
 }
 
 void print_report(const Options& o, const QuantizeResult& r, const QuantizeSummary& s, const std::string& note) {
   print_plan(r, o.rows);
   std::string counts;
-  for (const auto& [decision, n] : s.decisions) counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", n, decision);
+  for (const auto& [decision, n] : s.decisions)
+    counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", n, decision);
   fmt::print("\nnodes: {}\n", counts);
   for (const QuantizationWarning& w : s.warnings) fmt::print("note: {}\n", w.message);
   for (const std::string& n : r.plan.notes) fmt::print("note: {}\n", n);
   if (!note.empty()) fmt::print("note: {}\n", note);
   if (s.calibration_images > 0)
-    fmt::print("calibrated on {} images in {:.1f} s; whole job {:.1f} s, peak memory {}\n", s.calibration_images, s.calibration_seconds,
-               s.total_seconds, human_bytes(s.peak_memory_bytes));
+    fmt::print("calibrated on {} images in {:.1f} s; whole job {:.1f} s, peak memory {}\n", s.calibration_images,
+               s.calibration_seconds, s.total_seconds, human_bytes(s.peak_memory_bytes));
   print_accuracy(s);
-  fmt::print("wrote {0}/model_int8.onnx, {0}/plan.json{1}, {0}/run.json\n", o.output, o.plan.empty() ? fmt::format(", {}/ranges.json", o.output) : "");
+  fmt::print("wrote {0}/model_int8.onnx, {0}/plan.json{1}, {0}/run.json\n", o.output,
+             o.plan.empty() ? fmt::format(", {}/ranges.json", o.output) : "");
 }
 
 QuantizeSummary summarize(const Options& o, const QuantizationOptions& q, const QuantizeResult& r) {
@@ -216,7 +224,8 @@ Result<int> run(const Options& o, const Common& common) {
   if (o.max_drop < 0) return static_cast<int>(kSuccess);
   const double drop = summary.float_eval->score() - summary.quantized_eval->score();
   if (drop <= o.max_drop) return static_cast<int>(kSuccess);
-  fmt::print(stderr, "octet: the network lost {:.2f} points, more than the {:.2f} that --max-drop allows\n", drop, o.max_drop);
+  fmt::print(stderr, "octet: the network lost {:.2f} points, more than the {:.2f} that --max-drop allows\n", drop,
+             o.max_drop);
   return static_cast<int>(kBudgetMissed);
 }
 
@@ -226,17 +235,24 @@ void add_quantize(CLI::App& app, std::shared_ptr<Common> common) {
   auto o = std::make_shared<Options>();
   CLI::App* cmd = app.add_subcommand("quantize", "Quantize a float network to INT8 and measure what it costs");
   cmd->add_option("MODEL", o->model, "float ONNX file")->required();
-  cmd->add_option("--data", o->data, "images for calibration, and for accuracy when labelled: a YAML file or kind:PATH");
+  cmd->add_option("--data", o->data,
+                  "images for calibration, and for accuracy when labelled: a YAML file or kind:PATH");
   cmd->add_option("--eval-data", o->eval_data, "labelled data for accuracy, when it is not --data");
   cmd->add_option("--recipe", o->recipe, "YAML recipe: regime, calibrators, rules (see recipes/)");
   cmd->add_option("--images", o->images, "calibration images; default 512")->check(CLI::NonNegativeNumber);
-  cmd->add_option("--batch-size", o->batch_size, "images per calibration batch, where the recipe counts batches")->check(CLI::Range(1, 65536));
-  cmd->add_option("--eval-images", o->eval_images, "evaluate the first N images only; 0: all")->check(CLI::NonNegativeNumber);
+  cmd->add_option("--batch-size", o->batch_size, "images per calibration batch, where the recipe counts batches")
+      ->check(CLI::Range(1, 65536));
+  cmd->add_option("--eval-images", o->eval_images, "evaluate the first N images only; 0: all")
+      ->check(CLI::NonNegativeNumber);
   cmd->add_flag("--no-eval", o->no_eval, "do not measure accuracy");
-  cmd->add_option("-o,--output", o->output, "folder for model_int8.onnx, ranges.json, plan.json, run.json")->required();
-  cmd->add_option("--regime", o->regime, "naive, hybrid or selective; overrides the recipe")->check(CLI::IsMember({"naive", "hybrid", "selective"}));
-  cmd->add_option("--target", o->target, "octet, onnxruntime, openvino, tensorrt, or a target file; overrides the recipe");
-  cmd->add_option("--calibrator", o->calibrator, "for activations: max, percentile, entropy, mse, auto; overrides the recipe")
+  cmd->add_option("-o,--output", o->output, "folder for model_int8.onnx, ranges.json, plan.json, run.json")
+      ->required();
+  cmd->add_option("--regime", o->regime, "naive, hybrid or selective; overrides the recipe")
+      ->check(CLI::IsMember({"naive", "hybrid", "selective"}));
+  cmd->add_option("--target", o->target,
+                  "octet, onnxruntime, openvino, tensorrt, or a target file; overrides the recipe");
+  cmd->add_option("--calibrator", o->calibrator,
+                  "for activations: max, percentile, entropy, mse, auto; overrides the recipe")
       ->check(CLI::IsMember({"max", "percentile", "entropy", "mse", "auto", "histogram"}));
   cmd->add_option("--skip", o->skip, "keep the nodes with this name or glob in float (repeatable)");
   cmd->add_option("--ranges", o->ranges, "use this (edited) ranges.json instead of calibrating");
@@ -244,7 +260,8 @@ void add_quantize(CLI::App& app, std::shared_ptr<Common> common) {
   cmd->add_option("--min-layer-sqnr", o->min_layer_sqnr,
                   "selective: layers whose own quantization leaves less than so many dB stay in float; 0: off")
       ->check(CLI::NonNegativeNumber);
-  cmd->add_option("--max-drop", o->max_drop, "exit with 10 when accuracy falls by more points than this")->check(CLI::NonNegativeNumber);
+  cmd->add_option("--max-drop", o->max_drop, "exit with 10 when accuracy falls by more points than this")
+      ->check(CLI::NonNegativeNumber);
   cmd->add_option("--rows", o->rows, "rows of the node table; 0: all");
   cmd->footer(
       "cifar10 and idx folders calibrate on the training split and are evaluated on the test split.\n"

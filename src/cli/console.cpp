@@ -38,7 +38,8 @@ struct Bar {
 
 std::string clock_text(double seconds) {
   const auto s = static_cast<int64_t>(seconds + 0.5);
-  return s >= 3600 ? fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60) : fmt::format("{}:{:02}", s / 60, s % 60);
+  return s >= 3600 ? fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
+                   : fmt::format("{}:{:02}", s / 60, s % 60);
 }
 
 void draw(const Bar& bar, int64_t done, int64_t total, double elapsed) {
@@ -49,8 +50,10 @@ void draw(const Bar& bar, int64_t done, int64_t total, double elapsed) {
   for (int i = 0; i < kWidth; ++i) cells += i < filled ? "█" : "░";
   const double rate = elapsed > 0 ? static_cast<double>(done) / elapsed : 0;
   const double left = rate > 0 ? static_cast<double>(total - done) / rate : 0;
-  fmt::print(stderr, "\r{:<14} {} {}/{}  {:.1f}/s  {} left \x1b[K", bar.stage, cells, done, total, rate, clock_text(left));
-  if (done >= total) fmt::print(stderr, "\r{:<14} {} {}  {:.1f}/s  {:.1f} s\x1b[K\n", bar.stage, cells, total, rate, elapsed);
+  fmt::print(stderr, "\r{:<14} {} {}/{}  {:.1f}/s  {} left \x1b[K", bar.stage, cells, done, total, rate,
+             clock_text(left));
+  if (done >= total)
+    fmt::print(stderr, "\r{:<14} {} {}  {:.1f}/s  {:.1f} s\x1b[K\n", bar.stage, cells, total, rate, elapsed);
   std::fflush(stderr);
 }
 

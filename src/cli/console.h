@@ -13,12 +13,12 @@ namespace octet::cli {
 enum ExitCode {
   kSuccess = 0,
   kInternalFailure = 1,
-  kUsage = 2,        // the command line or a recipe is wrong
-  kMissing = 3,      // a file, tensor or node does not exist
-  kNotSupported = 4, // a valid network that Octet cannot handle
-  kCorrupt = 5,      // a damaged file
-  kIo = 6,           // the system refused to read or write
-  kTooLarge = 7,     // a memory limit
+  kUsage = 2,          // the command line or a recipe is wrong
+  kMissing = 3,        // a file, tensor or node does not exist
+  kNotSupported = 4,   // a valid network that Octet cannot handle
+  kCorrupt = 5,        // a damaged file
+  kIo = 6,             // the system refused to read or write
+  kTooLarge = 7,       // a memory limit
   kBudgetMissed = 10,  // --max-drop does not hold
   kInterrupted = 130,
 };

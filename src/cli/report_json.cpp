@@ -46,8 +46,12 @@ std::string compare_json(const std::string& a, const std::string& b, const Compa
   j["agreement"] = report.agreement;
   j["tensors"] = Json::array();
   for (const TensorDifference& d : report.tensors)
-    j["tensors"].push_back({{"tensor", d.tensor}, {"op", d.op_type}, {"output", d.is_output}, {"sqnr_db", finite(d.sqnr_db)},
-                            {"cosine", finite(d.cosine)}, {"max_abs", finite(d.max_abs)}});
+    j["tensors"].push_back({{"tensor", d.tensor},
+                            {"op", d.op_type},
+                            {"output", d.is_output},
+                            {"sqnr_db", finite(d.sqnr_db)},
+                            {"cosine", finite(d.cosine)},
+                            {"max_abs", finite(d.max_abs)}});
   return j.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -62,7 +66,8 @@ std::string quantize_json(const QuantizeSummary& s) {
   j["target"] = s.target;
   j["float_bytes"] = s.float_bytes;
   j["quantized_bytes"] = s.quantized_bytes;
-  j["size_ratio"] = s.quantized_bytes > 0 ? static_cast<double>(s.float_bytes) / static_cast<double>(s.quantized_bytes) : 0.0;
+  j["size_ratio"] =
+      s.quantized_bytes > 0 ? static_cast<double>(s.float_bytes) / static_cast<double>(s.quantized_bytes) : 0.0;
   j["calibration_images"] = s.calibration_images;
   j["calibration_seconds"] = s.calibration_seconds;
   j["total_seconds"] = s.total_seconds;

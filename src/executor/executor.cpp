@@ -24,7 +24,8 @@ struct Executor::Impl {
   Status compile(const Graph& source);
   Status check_inputs(const std::vector<Tensor>& inputs) const;
   void tap(const exec::Frame& frame, ValueId id, const TapSink& sink) const;
-  Result<std::vector<Tensor>> run(const std::vector<Tensor>& inputs, const TapSink& sink, std::vector<double>* times) const;
+  Result<std::vector<Tensor>> run(const std::vector<Tensor>& inputs, const TapSink& sink,
+                                  std::vector<double>* times) const;
 };
 
 namespace {

@@ -43,7 +43,8 @@ Result<Tensor> BufferPool::allocate(DType dtype, const Dims& dims) {
   void* buffer = take(bytes, &capacity);
   if (buffer == nullptr) buffer = std::aligned_alloc(kPage, bytes);
   if (buffer == nullptr) return resource_limit("not enough memory for a tensor of shape " + dims_to_string(dims));
-  std::shared_ptr<void> owner(buffer, [pool = shared_from_this(), capacity](void* p) { pool->give_back(p, capacity); });
+  std::shared_ptr<void> owner(buffer,
+                              [pool = shared_from_this(), capacity](void* p) { pool->give_back(p, capacity); });
   return Tensor(dtype, dims, buffer, std::move(owner));
 }
 

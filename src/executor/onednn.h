@@ -2,7 +2,6 @@
 #pragma once
 
 #include <dnnl.hpp>
-
 #include <map>
 #include <memory>
 #include <mutex>

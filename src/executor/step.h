@@ -19,10 +19,10 @@ class Step {
   // "oneDNN convolution", "reference", ...
   virtual std::string kernel() const = 0;
 
-  std::vector<size_t> nodes;    // indices into graph.nodes, in order
-  std::vector<ValueId> reads;   // constants included
+  std::vector<size_t> nodes;   // indices into graph.nodes, in order
+  std::vector<ValueId> reads;  // constants included
   std::vector<ValueId> writes;
-  std::vector<ValueId> dying;   // values that no later step reads
+  std::vector<ValueId> dying;  // values that no later step reads
 };
 
 using StepPtr = std::unique_ptr<Step>;
@@ -30,10 +30,10 @@ using StepPtr = std::unique_ptr<Step>;
 // An element-wise function applied where another kernel stores its result.
 struct PostOp {
   enum class Kind {
-    kRelu,       // x < 0 ? alpha * x : x
-    kClip,       // min(max(x, alpha), beta)
+    kRelu,  // x < 0 ? alpha * x : x
+    kClip,  // min(max(x, alpha), beta)
     kSigmoid,
-    kSwish,      // x * sigmoid(x)
+    kSwish,  // x * sigmoid(x)
     kHardSwish,
     kHardSigmoid,  // clip(alpha * x + beta, 0, 1)
     kTanh,
@@ -56,9 +56,9 @@ std::optional<PostOp> as_post_op(const Graph& graph, const Node& node);
 
 // A weighted operator with everything that was fused into its store.
 struct WeightedGroup {
-  size_t node;                      // Conv or ConvTranspose
-  ValueId output = kNoValue;        // of the last fused node
-  ValueId residual = kNoValue;      // added before or after the activation, in post_ops' order
+  size_t node;                  // Conv or ConvTranspose
+  ValueId output = kNoValue;    // of the last fused node
+  ValueId residual = kNoValue;  // added before or after the activation, in post_ops' order
   std::vector<PostOp> post_ops;
   std::vector<size_t> nodes;
 };

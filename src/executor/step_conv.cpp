@@ -61,7 +61,8 @@ class ConvStep : public Step {
     const Dims& x = frame.dims(src_);
     const Dims& w = frame.dims(weight_);
     if (frame.dtype(src_) != DType::kFloat32 || frame.dtype(weight_) != DType::kFloat32) return false;
-    if (x.size() != 4 || w.size() != 4 || frame.any(src_).numel() == 0 || frame.any(weight_).numel() == 0) return false;
+    if (x.size() != 4 || w.size() != 4 || frame.any(src_).numel() == 0 || frame.any(weight_).numel() == 0)
+      return false;
     const int64_t g = geometry_.groups;
     if (g < 1 || w[0] % g != 0 || x[1] != (transposed_ ? w[0] : w[1] * g)) return false;
     const int64_t oc = transposed_ ? w[1] * g : w[0];
@@ -192,8 +193,8 @@ class ConvStep : public Step {
     } else {
       // The end padding that makes oneDNN's size formula exact when the stride leaves a remainder.
       for (size_t i = 0; i < 2; ++i)
-        pad_end[i] = (state->dst_dims[2 + i] - 1) * g.strides[i] + (w[2 + i] - 1) * g.dilations[i] + 1 - x[2 + i] -
-                     g.pads[i];
+        pad_end[i] =
+            (state->dst_dims[2 + i] - 1) * g.strides[i] + (w[2 + i] - 1) * g.dilations[i] + 1 - x[2 + i] - g.pads[i];
       const dnnl::convolution_forward::desc desc(dnnl::prop_kind::forward_inference,
                                                  dnnl::algorithm::convolution_direct, state->src, weight_any,
                                                  state->bias, state->dst, strides, dilations, pad_begin, pad_end);
@@ -201,7 +202,8 @@ class ConvStep : public Step {
       state->primitive = {dnnl::convolution_forward(pd), pd};
       state->weight = pd.weights_desc();
     }
-    if (frame.graph().is_constant(weight_)) state->packed_weight = pack(*frame.graph().value(weight_).constant, state->weight);
+    if (frame.graph().is_constant(weight_))
+      state->packed_weight = pack(*frame.graph().value(weight_).constant, state->weight);
     return state;
   }
 

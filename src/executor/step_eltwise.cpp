@@ -22,7 +22,8 @@ class UnaryStep : public Step {
   std::string kernel() const override { return "oneDNN eltwise"; }
 
   Status run(Frame& frame) const override {
-    if (frame.dtype(src_) != DType::kFloat32 || frame.any(src_).numel() == 0) return run_reference(graph_, nodes, frame);
+    if (frame.dtype(src_) != DType::kFloat32 || frame.any(src_).numel() == 0)
+      return run_reference(graph_, nodes, frame);
     return guard_dnnl([&] { return run_dnnl(frame); });
   }
 
@@ -31,7 +32,8 @@ class UnaryStep : public Step {
     auto state = std::make_shared<EltwiseState>();
     state->desc = memory::desc({n}, memory::data_type::f32, memory::format_tag::a);
     const EltwiseKind e = eltwise_of(op_);
-    const dnnl::eltwise_forward::desc desc(dnnl::prop_kind::forward_inference, e.algorithm, state->desc, e.alpha, e.beta);
+    const dnnl::eltwise_forward::desc desc(dnnl::prop_kind::forward_inference, e.algorithm, state->desc, e.alpha,
+                                           e.beta);
     const dnnl::eltwise_forward::primitive_desc pd(desc, user_scratchpad(), cpu_engine());
     state->primitive = {dnnl::eltwise_forward(pd), pd};
     return state;
@@ -139,8 +141,8 @@ class BinaryStep : public Step {
       return s;
     });
     state->primitive.execute({{DNNL_ARG_SRC_0, memory(state->a, cpu_engine(), a.raw())},
-                                            {DNNL_ARG_SRC_1, memory(state->b, cpu_engine(), b.raw())},
-                                            {DNNL_ARG_DST, memory(state->dst, cpu_engine(), dst.raw())}});
+                              {DNNL_ARG_SRC_1, memory(state->b, cpu_engine(), b.raw())},
+                              {DNNL_ARG_DST, memory(state->dst, cpu_engine(), dst.raw())}});
     frame.set(output_, std::move(dst), last);
     return Status::ok();
   }
@@ -151,7 +153,8 @@ class BinaryStep : public Step {
   mutable StateCache<BinaryState> cache_;
 };
 
-// Scalar float constant behind an optional input; `fallback` when the input is absent, nothing when it is not constant.
+// Scalar float constant behind an optional input; `fallback` when the input is absent, nothing when it is not
+// constant.
 std::optional<float> scalar_input(const Graph& graph, const Node& node, size_t i, float fallback) {
   if (!node.has_input(i)) return fallback;
   if (!graph.is_constant(node.inputs[i])) return std::nullopt;
@@ -169,10 +172,12 @@ std::optional<PostOp> as_post_op(const Graph& graph, const Node& node) {
   if (node.is("Sigmoid")) return PostOp{K::kSigmoid, 0, 0};
   if (node.is("Tanh")) return PostOp{K::kTanh, 0, 0};
   if (node.is("HardSwish")) return PostOp{K::kHardSwish, 0, 0};
-  if (node.is("HardSigmoid")) return PostOp{K::kHardSigmoid, node.attr_float("alpha", 0.2f), node.attr_float("beta", 0.5f)};
+  if (node.is("HardSigmoid"))
+    return PostOp{K::kHardSigmoid, node.attr_float("alpha", 0.2f), node.attr_float("beta", 0.5f)};
   if (node.is("Elu")) return PostOp{K::kElu, node.attr_float("alpha", 1.f), 0};
   if (node.is("Mish")) return PostOp{K::kMish, 0, 0};
-  if (node.is("Gelu")) return PostOp{node.attr_string("approximate", "none") == "tanh" ? K::kGeluTanh : K::kGeluErf, 0, 0};
+  if (node.is("Gelu"))
+    return PostOp{node.attr_string("approximate", "none") == "tanh" ? K::kGeluTanh : K::kGeluErf, 0, 0};
   if (node.is("Exp")) return PostOp{K::kExp, 0, 0};
   if (node.is("Sqrt")) return PostOp{K::kSqrt, 0, 0};
   if (node.is("Abs")) return PostOp{K::kAbs, 0, 0};

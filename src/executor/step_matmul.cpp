@@ -53,12 +53,15 @@ class MatMulStep : public Step {
   bool usable(const Frame& frame) const {
     const Tensor& a = frame.any(a_);
     const Tensor& b = frame.any(b_);
-    if (a.dtype() != DType::kFloat32 || b.dtype() != DType::kFloat32 || a.numel() == 0 || b.numel() == 0) return false;
+    if (a.dtype() != DType::kFloat32 || b.dtype() != DType::kFloat32 || a.numel() == 0 || b.numel() == 0)
+      return false;
     if (a.rank() < 2 || b.rank() < 2 || a.rank() > 6 || b.rank() > 6) return false;
-    const Dims out = product_dims(padded(swapped(a.dims(), trans_a_), b.rank()), padded(swapped(b.dims(), trans_b_), a.rank()));
+    const Dims out =
+        product_dims(padded(swapped(a.dims(), trans_a_), b.rank()), padded(swapped(b.dims(), trans_b_), a.rank()));
     if (out.empty()) return false;
     if (bias_ == kNoValue) return true;
-    return frame.dtype(bias_) == DType::kFloat32 && (frame.dims(bias_) == Dims{out.back()} || frame.dims(bias_) == Dims{1, out.back()});
+    return frame.dtype(bias_) == DType::kFloat32 &&
+           (frame.dims(bias_) == Dims{out.back()} || frame.dims(bias_) == Dims{1, out.back()});
   }
 
   static Dims padded(Dims dims, int rank) {
@@ -79,15 +82,17 @@ class MatMulStep : public Step {
     const memory::desc b_user = describe(b.dims(), trans_b_, rank);
     const bool constant = graph_.is_constant(b_);
     state->b = constant ? memory::desc(b_user.dims(), memory::data_type::f32, memory::format_tag::any) : b_user;
-    const Dims out = product_dims(padded(swapped(a.dims(), trans_a_), rank), padded(swapped(b.dims(), trans_b_), rank));
+    const Dims out =
+        product_dims(padded(swapped(a.dims(), trans_a_), rank), padded(swapped(b.dims(), trans_b_), rank));
     state->dst = memory::desc(to_dnnl(out), memory::data_type::f32, row_major_strides(out));
     if (bias_ != kNoValue) {
       Dims bias_dims(out.size(), 1);
       bias_dims.back() = out.back();
       state->bias = memory::desc(to_dnnl(bias_dims), memory::data_type::f32, row_major_strides(bias_dims));
     }
-    const dnnl::matmul::desc desc = bias_ != kNoValue ? dnnl::matmul::desc(state->a, state->b, state->bias, state->dst)
-                                                      : dnnl::matmul::desc(state->a, state->b, state->dst);
+    const dnnl::matmul::desc desc = bias_ != kNoValue
+                                        ? dnnl::matmul::desc(state->a, state->b, state->bias, state->dst)
+                                        : dnnl::matmul::desc(state->a, state->b, state->dst);
     const dnnl::matmul::primitive_desc pd(desc, user_scratchpad(), cpu_engine());
     state->primitive = {dnnl::matmul(pd), pd};
     state->b = pd.weights_desc();
@@ -135,7 +140,8 @@ class MatMulStep : public Step {
 StepPtr make_matmul_step(const Graph& graph, size_t index) {
   const Node& node = graph.nodes[index];
   if (!node.is("MatMul") && !node.is("Gemm")) return nullptr;
-  if (node.is("Gemm") && (node.attr_float("alpha", 1.f) != 1.f || node.attr_float("beta", 1.f) != 1.f)) return nullptr;
+  if (node.is("Gemm") && (node.attr_float("alpha", 1.f) != 1.f || node.attr_float("beta", 1.f) != 1.f))
+    return nullptr;
   return std::make_unique<MatMulStep>(graph, index);
 }
 

@@ -1,4 +1,5 @@
-// Operators that only move data: Reshape/Flatten/Identity as views, Concat, Slice, Pad and nearest Resize channels-last.
+// Operators that only move data: Reshape/Flatten/Identity as views, Concat, Slice, Pad and nearest Resize
+// channels-last.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -106,7 +107,8 @@ class ConcatStep : public Step {
   }
 
  private:
-  Status copy_parts(Frame& frame, float* dst, size_t axis, int64_t outer, int64_t inner, int64_t total, bool last) const {
+  Status copy_parts(Frame& frame, float* dst, size_t axis, int64_t outer, int64_t inner, int64_t total,
+                    bool last) const {
     int64_t offset = 0;
     for (ValueId id : node_.inputs) {
       Tensor src;
@@ -137,7 +139,8 @@ class NearestResizeStep : public Step {
       : graph_(graph), node_(graph.nodes[index]), scale_h_(scale_h), scale_w_(scale_w) {}
   std::string kernel() const override { return "nearest resize"; }
 
-  // Integer upscaling, where every coordinate rule that as_nearest_resize() admits picks source pixel floor(o / scale).
+  // Integer upscaling, where every coordinate rule that as_nearest_resize() admits picks source pixel floor(o /
+  // scale).
   Status run(Frame& frame) const override {
     const Tensor& x = frame.any(node_.inputs[0]);
     if (x.dtype() != DType::kFloat32 || x.rank() != 4 || x.numel() == 0) return run_reference(graph_, nodes, frame);
@@ -165,7 +168,8 @@ class NearestResizeStep : public Step {
 
 StepPtr as_nearest_resize(const Graph& graph, size_t index) {
   const Node& node = graph.nodes[index];
-  if (!node.is("Resize") || node.attr_string("mode", "nearest") != "nearest" || node.attributes.count("axes") != 0) return nullptr;
+  if (!node.is("Resize") || node.attr_string("mode", "nearest") != "nearest" || node.attributes.count("axes") != 0)
+    return nullptr;
   if (!node.has_input(2) || !graph.is_constant(node.inputs[2]) || node.has_input(3)) return nullptr;
   const Tensor& scales = *graph.value(node.inputs[2]).constant;
   if (scales.dtype() != DType::kFloat32 || scales.numel() != 4) return nullptr;
@@ -175,15 +179,16 @@ StepPtr as_nearest_resize(const Graph& graph, size_t index) {
   const std::string coordinates = node.attr_string("coordinate_transformation_mode", "half_pixel");
   const std::string rounding = node.attr_string("nearest_mode", "round_prefer_floor");
   const bool floors = coordinates == "asymmetric" && rounding == "floor";
-  const bool rounds = coordinates == "half_pixel" && (rounding == "round_prefer_floor" || rounding == "round_prefer_ceil");
+  const bool rounds =
+      coordinates == "half_pixel" && (rounding == "round_prefer_floor" || rounding == "round_prefer_ceil");
   if (!floors && !rounds) return nullptr;
   return std::make_unique<NearestResizeStep>(graph, index, s[2], s[3]);
 }
 
 // A rectangular window of a rank-4 tensor, with steps and zero (constant) margins: Slice and constant Pad in one.
 struct Window {
-  Dims out;                 // logical N,C,H,W
-  Dims begin{0, 0, 0, 0};   // source index of the first output element that is not margin
+  Dims out;                // logical N,C,H,W
+  Dims begin{0, 0, 0, 0};  // source index of the first output element that is not margin
   Dims step{1, 1, 1, 1};
   Dims margin{0, 0, 0, 0};  // output elements in front of it
   Dims count{0, 0, 0, 0};   // copied elements
@@ -204,8 +209,11 @@ void copy_window(const float* src, const Dims& in, float* dst, const Window& w) 
           std::fill(to, to + oc, w.fill);
           continue;
         }
-        const float* from = src + (((w.begin[0] + sn * w.step[0]) * in[2] + w.begin[2] + sy * w.step[2]) * in[3] +
-                                   w.begin[3] + sx * w.step[3]) * ic + w.begin[1];
+        const float* from = src +
+                            (((w.begin[0] + sn * w.step[0]) * in[2] + w.begin[2] + sy * w.step[2]) * in[3] +
+                             w.begin[3] + sx * w.step[3]) *
+                                ic +
+                            w.begin[1];
         std::fill(to, to + w.margin[1], w.fill);
         for (int64_t c = 0; c < w.count[1]; ++c) to[w.margin[1] + c] = from[c * w.step[1]];
         std::fill(to + w.margin[1] + w.count[1], to + oc, w.fill);
@@ -261,7 +269,8 @@ class WindowStep : public Step {
 
   std::optional<Window> pad_window(const Dims& in) const {
     const auto pads = constant_int64s(graph_, node_, 1);
-    if (!pads || pads->size() != 8 || node_.has_input(3) || node_.attr_string("mode", "constant") != "constant") return std::nullopt;
+    if (!pads || pads->size() != 8 || node_.has_input(3) || node_.attr_string("mode", "constant") != "constant")
+      return std::nullopt;
     Window w;
     if (node_.has_input(2)) {
       if (!graph_.is_constant(node_.inputs[2])) return std::nullopt;
@@ -273,7 +282,8 @@ class WindowStep : public Step {
     for (size_t a = 0; a < 4; ++a) {
       if ((*pads)[a] < 0 || (*pads)[a + 4] < 0) return std::nullopt;
       w.margin[a] = (*pads)[a];
-      if (__builtin_add_overflow(in[a], (*pads)[a], &w.out[a]) || __builtin_add_overflow(w.out[a], (*pads)[a + 4], &w.out[a]))
+      if (__builtin_add_overflow(in[a], (*pads)[a], &w.out[a]) ||
+          __builtin_add_overflow(w.out[a], (*pads)[a + 4], &w.out[a]))
         return std::nullopt;
     }
     return w;

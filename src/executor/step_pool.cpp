@@ -62,9 +62,9 @@ class PoolStep : public Step {
     for (size_t i = 0; i < 2; ++i) pad_end[i] = (out[2 + i] - 1) * strides_[i] + kernel_[i] - x[2 + i] - pads_[i];
     state->src = memory::desc(to_dnnl(x), memory::data_type::f32, memory::format_tag::nhwc);
     state->dst = memory::desc(to_dnnl(out), memory::data_type::f32, memory::format_tag::nhwc);
-    const auto algorithm = is_max_          ? dnnl::algorithm::pooling_max
-                           : include_pad_   ? dnnl::algorithm::pooling_avg_include_padding
-                                            : dnnl::algorithm::pooling_avg_exclude_padding;
+    const auto algorithm = is_max_        ? dnnl::algorithm::pooling_max
+                           : include_pad_ ? dnnl::algorithm::pooling_avg_include_padding
+                                          : dnnl::algorithm::pooling_avg_exclude_padding;
     const dnnl::pooling_forward::desc desc(dnnl::prop_kind::forward_inference, algorithm, state->src, state->dst,
                                            to_dnnl(strides_), to_dnnl(kernel_), {pads_[0], pads_[1]}, pad_end);
     const dnnl::pooling_forward::primitive_desc pd(desc, user_scratchpad(), cpu_engine());
@@ -116,7 +116,8 @@ class GlobalMeanStep : public Step {
       for (int64_t p = 0; p < pixels; ++p, row += channels)
         for (int64_t c = 0; c < channels; ++c) sum[static_cast<size_t>(c)] += static_cast<double>(row[c]);
       for (int64_t c = 0; c < channels; ++c)
-        dst.data<float>()[n * channels + c] = static_cast<float>(sum[static_cast<size_t>(c)] / static_cast<double>(pixels));
+        dst.data<float>()[n * channels + c] =
+            static_cast<float>(sum[static_cast<size_t>(c)] / static_cast<double>(pixels));
     }
     frame.set(output_, std::move(dst), false);
     return Status::ok();

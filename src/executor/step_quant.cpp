@@ -49,8 +49,8 @@ class FakeQuantStep : public Step {
     float* to = dst.data<float>();
 #pragma omp parallel for if (n > 4 * kChunk)
     for (int64_t begin = 0; begin < n; begin += kChunk)
-      fake_quantize_span(from + begin, to + begin, std::min(kChunk, n - begin), params_.scale,
-                                params_.zero_point, range_.lo, range_.hi);
+      fake_quantize_span(from + begin, to + begin, std::min(kChunk, n - begin), params_.scale, params_.zero_point,
+                         range_.lo, range_.hi);
     frame.set(output_, std::move(dst), last);
     return Status::ok();
   }

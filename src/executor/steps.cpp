@@ -83,7 +83,8 @@ class Partition {
   // Grows a convolution over activations and one residual Add, as far as values stay unseen by others.
   WeightedGroup extend(size_t conv) {
     WeightedGroup group{conv, graph_.nodes[conv].outputs[0], kNoValue, {}, {conv}};
-    while (fuse_ && hidden(group.output) && (append_silu(group) || append_activation(group) || append_residual(group, conv))) {
+    while (fuse_ && hidden(group.output) &&
+           (append_silu(group) || append_activation(group) || append_residual(group, conv))) {
     }
     return group;
   }

@@ -30,7 +30,8 @@ Result<std::map<std::string, TensorStatistics>> QuantizationCalibrator::collect_
   const auto total = static_cast<int64_t>(images.size());
   const int64_t groups = total / group;  // a network with a fixed batch sees whole batches only
   if (groups == 0)
-    return invalid_argument("calibration needs at least " + std::to_string(group) + " images, got " + std::to_string(total));
+    return invalid_argument("calibration needs at least " + std::to_string(group) + " images, got " +
+                            std::to_string(total));
   std::vector<std::vector<TensorStatistics>> workers(static_cast<size_t>(resolve_threads(options_.threads)));
   const auto body = [&](int worker, int64_t item) -> Status {
     std::vector<TensorStatistics>& mine = workers[static_cast<size_t>(worker)];

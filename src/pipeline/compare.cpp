@@ -33,7 +33,8 @@ double agreement(const std::vector<int64_t>& a, const std::vector<int64_t>& b) {
   return 100.0 * static_cast<double>(equal) / static_cast<double>(n);
 }
 
-Result<CompareReport> compare(const Graph& a, const Graph& b, const Dataset& data, int64_t images, const RunOptions& options) {
+Result<CompareReport> compare(const Graph& a, const Graph& b, const Dataset& data, int64_t images,
+                              const RunOptions& options) {
   ExecutorOptions executor_options;
   executor_options.taps = common_tensors(a, b);
   OCTET_ASSIGN(const std::unique_ptr<Executor> run_a, Executor::create(a, executor_options));

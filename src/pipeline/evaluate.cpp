@@ -102,7 +102,7 @@ class Evaluation {
   const EvalOptions& options_;
   int64_t batch_ = 1;
   bool detection_ = false;
-  std::vector<TopKAccuracy> accuracy_;  // by worker: integer counts, so merging is exact
+  std::vector<TopKAccuracy> accuracy_;                      // by worker: integer counts, so merging is exact
   std::vector<std::vector<Box>> detections_, annotations_;  // by image
   EvalReport report_;
 };

@@ -26,7 +26,8 @@ class Instrumenter {
   Result<std::vector<Twin>> run() {
     const std::vector<Node> original = graph_.nodes;
     for (const Node& node : original)
-      if (node.is("Conv") || node.is("ConvTranspose") || node.is("Gemm") || node.is("MatMul")) OCTET_RETURN_IF_ERROR(add_twin(node));
+      if (node.is("Conv") || node.is("ConvTranspose") || node.is("Gemm") || node.is("MatMul"))
+        OCTET_RETURN_IF_ERROR(add_twin(node));
     OCTET_RETURN_IF_ERROR(graph_.sort_topologically());
     return std::move(twins_);
   }

@@ -49,7 +49,8 @@ Status parallel_items(int64_t count, const RunOptions& options, const std::strin
       if (options.progress) options.progress(stage, std::min(total_units, done * units_per_item), total_units);
     }
   };
-  const int threads = static_cast<int>(std::min<int64_t>(resolve_threads(options.threads), std::max<int64_t>(1, count)));
+  const int threads =
+      static_cast<int>(std::min<int64_t>(resolve_threads(options.threads), std::max<int64_t>(1, count)));
   std::vector<std::thread> workers;
   for (int w = 1; w < threads; ++w) workers.emplace_back(work, w);
   work(0);
@@ -166,7 +167,8 @@ Result<Batch> load_batch(size_t network_inputs, const Dataset& data, const std::
 
 std::vector<int64_t> arg_max_rows(const Tensor& scores, int64_t images) {
   std::vector<int64_t> best(static_cast<size_t>(images), 0);
-  if (scores.dtype() != DType::kFloat32 || scores.rank() < 1 || scores.dim(0) < images || scores.numel() == 0) return best;
+  if (scores.dtype() != DType::kFloat32 || scores.rank() < 1 || scores.dim(0) < images || scores.numel() == 0)
+    return best;
   const int64_t row = scores.numel() / scores.dim(0);
   for (int64_t n = 0; n < images; ++n) {
     best[static_cast<size_t>(n)] = top_k(scores.data<float>() + n * row, row, 1)[0];

@@ -19,7 +19,8 @@ int resolve_threads(int threads);
 Status parallel_items(int64_t count, const RunOptions& options, const std::string& stage, int64_t units_per_item,
                       int64_t total_units, const std::function<Status(int worker, int64_t item)>& body);
 
-// A network that several workers run at once: a graph on the executor, or a compiled engine with a session per worker.
+// A network that several workers run at once: a graph on the executor, or a compiled engine with a session per
+// worker.
 class Network {
  public:
   static Result<std::unique_ptr<Network>> create(const Graph& graph);
@@ -41,7 +42,8 @@ struct Batch {
   std::vector<Sample> samples;  // without their input tensors
 };
 Result<Batch> load_batch(const Graph& graph, const Dataset& data, const std::vector<int64_t>& images, int64_t batch);
-Result<Batch> load_batch(size_t network_inputs, const Dataset& data, const std::vector<int64_t>& images, int64_t batch);
+Result<Batch> load_batch(size_t network_inputs, const Dataset& data, const std::vector<int64_t>& images,
+                         int64_t batch);
 
 // First axis index arg-max per image of a [N, ...] float tensor; ties go to the lower index, NaN never wins.
 std::vector<int64_t> arg_max_rows(const Tensor& scores, int64_t images);

@@ -39,7 +39,8 @@ Outcome octet(const std::string& arguments, const std::string& prefix = "") {
 void expect_refusal(const Outcome& out, int code, const std::vector<std::string>& words) {
   EXPECT_EQ(out.code, code) << out.text;
   EXPECT_LE(std::count(out.text.begin(), out.text.end(), '\n'), 2) << out.text;
-  for (const std::string& word : words) EXPECT_NE(out.text.find(word), std::string::npos) << "'" << word << "' not in: " << out.text;
+  for (const std::string& word : words)
+    EXPECT_NE(out.text.find(word), std::string::npos) << "'" << word << "' not in: " << out.text;
 }
 
 class Cli : public ::testing::Test {
@@ -69,7 +70,8 @@ class Cli : public ::testing::Test {
     Tensor w = test::random_tensor(random, {16, 3, 3, 3});
     if (weight_fill != 0) w.data<float>()[5] = weight_fill;
     const ValueId wid = g.add_constant("w", w), fc = g.add_constant("fc", test::random_tensor(random, {4, 16}));
-    const auto node = [&](const char* op, std::vector<ValueId> in, const char* out, Attributes a = {}, const char* name = "") {
+    const auto node = [&](const char* op, std::vector<ValueId> in, const char* out, Attributes a = {},
+                          const char* name = "") {
       g.add_node(op, std::move(in), {out}, std::move(a), name);
       return g.find_value(out);
     };
@@ -83,9 +85,12 @@ class Cli : public ::testing::Test {
     return g;
   }
 
-  void write(const std::string& name, const std::string& bytes) const { std::ofstream(path(name), std::ios::binary) << bytes; }
+  void write(const std::string& name, const std::string& bytes) const {
+    std::ofstream(path(name), std::ios::binary) << bytes;
+  }
 
-  void write_npy(const std::string& name, const std::string& descr, const std::string& shape, const std::string& bytes) const {
+  void write_npy(const std::string& name, const std::string& descr, const std::string& shape,
+                 const std::string& bytes) const {
     std::string header = "{'descr': '" + descr + "', 'fortran_order': False, 'shape': " + shape + ", }";
     header.resize((header.size() + 11 + 63) / 64 * 64 - 11, ' ');
     header += '\n';
@@ -98,7 +103,8 @@ class Cli : public ::testing::Test {
   void write_npz_pair(int64_t count, int64_t classes, double scale = 1) const {
     test::Random random(9);
     const Tensor x = test::random_tensor(random, {count, 3, 8, 8}, -scale, scale);
-    write_npy("x.npy", "<f4", "(" + std::to_string(count) + ", 3, 8, 8)", {x.data<char>(), static_cast<size_t>(x.nbytes())});
+    write_npy("x.npy", "<f4", "(" + std::to_string(count) + ", 3, 8, 8)",
+              {x.data<char>(), static_cast<size_t>(x.nbytes())});
     std::string labels;
     for (int64_t i = 0; i < count; ++i) {
       const int64_t v = i % classes;
@@ -117,12 +123,14 @@ TEST_F(Cli, QuantizeWritesAllArtifactsAndReportsThem) {
   const auto j = nlohmann::json::parse(out.text);
   EXPECT_EQ(j["float"]["count"], 40);
   EXPECT_GE(j["quantized"]["top5"], j["quantized"]["top1"]);
-  for (const char* name : {"model_int8.onnx", "ranges.json", "plan.json", "run.json"}) EXPECT_TRUE(fs::exists(path("out") + "/" + name)) << name;
+  for (const char* name : {"model_int8.onnx", "ranges.json", "plan.json", "run.json"})
+    EXPECT_TRUE(fs::exists(path("out") + "/" + name)) << name;
   EXPECT_TRUE(load_onnx(path("out/model_int8.onnx")).is_ok());
   const Outcome eval = octet("eval " + path("out/model_int8.onnx") + " --data " + data() + " --json -q");
   ASSERT_EQ(eval.code, 0) << eval.text;
   EXPECT_EQ(nlohmann::json::parse(eval.text)["top1"], j["quantized"]["top1"]);
-  const Outcome compared = octet("compare " + model_ + " " + path("out/model_int8.onnx") + " --data " + data() + " -q");
+  const Outcome compared =
+      octet("compare " + model_ + " " + path("out/model_int8.onnx") + " --data " + data() + " -q");
   EXPECT_EQ(compared.code, 0) << compared.text;
   EXPECT_NE(compared.text.find("equal predictions"), std::string::npos);
   EXPECT_EQ(octet("inspect " + model_).code, 0);
@@ -132,8 +140,12 @@ TEST_F(Cli, QuantizeWritesAllArtifactsAndReportsThem) {
 
 TEST_F(Cli, TheSameBytesForAnyThreadsAndBatchSize) {
   std::vector<std::string> ranges;
-  for (const char* flags : {"--threads 1 --batch-size 1", "--threads 2 --batch-size 8", "--threads 2 --batch-size 32"}) {
-    ASSERT_EQ(octet("quantize " + model_ + " --data " + data() + " --images 32 --no-eval -q " + flags + " -o " + path("out")).code, 0);
+  for (const char* flags :
+       {"--threads 1 --batch-size 1", "--threads 2 --batch-size 8", "--threads 2 --batch-size 32"}) {
+    ASSERT_EQ(octet("quantize " + model_ + " --data " + data() + " --images 32 --no-eval -q " + flags + " -o " +
+                    path("out"))
+                  .code,
+              0);
     std::ifstream file(path("out/ranges.json"));
     ranges.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
   }
@@ -142,12 +154,15 @@ TEST_F(Cli, TheSameBytesForAnyThreadsAndBatchSize) {
 }
 
 TEST_F(Cli, ADeletedRangeLeavesItsTensorInFloat) {
-  ASSERT_EQ(octet("quantize " + model_ + " --data " + data() + " --regime naive --no-eval -q -o " + path("out")).code, 0);
+  ASSERT_EQ(octet("quantize " + model_ + " --data " + data() + " --regime naive --no-eval -q -o " + path("out")).code,
+            0);
   auto ranges = load_ranges(path("out/ranges.json"));
   ASSERT_TRUE(ranges.is_ok()) << ranges.status().message();
   ASSERT_EQ(ranges->tensors.erase("x"), 1u);
   ASSERT_TRUE(save_ranges(*ranges, path("edited.json")).is_ok());
-  ASSERT_EQ(octet("quantize " + model_ + " --ranges " + path("edited.json") + " --regime naive -q -o " + path("out2")).code, 0);
+  ASSERT_EQ(
+      octet("quantize " + model_ + " --ranges " + path("edited.json") + " --regime naive -q -o " + path("out2")).code,
+      0);
   const auto plan = load_plan(path("out2/plan.json"));
   ASSERT_TRUE(plan.is_ok()) << plan.status().message();
   EXPECT_EQ(plan->tensors.count("x"), 0u);
@@ -169,12 +184,14 @@ TEST_F(Cli, WrongInputShape) {
   test::Random random(1);
   const Tensor x = test::random_tensor(random, {4, 3, 5, 5});
   write_npy("small.npy", "<f4", "(4, 3, 5, 5)", {x.data<char>(), static_cast<size_t>(x.nbytes())});
-  expect_refusal(octet("quantize " + model_ + " --data " + data_of("small.npy") + " -o " + path("out")), 2, {"[3, 5, 5]", "[3, 8, 8]"});
+  expect_refusal(octet("quantize " + model_ + " --data " + data_of("small.npy") + " -o " + path("out")), 2,
+                 {"[3, 5, 5]", "[3, 8, 8]"});
 }
 
 TEST_F(Cli, EmptyDataFolder) {
   fs::create_directories(path("empty"));
-  expect_refusal(octet("quantize " + model_ + " --data folder:" + path("empty") + " -o " + path("out")), 2, {"empty"});
+  expect_refusal(octet("quantize " + model_ + " --data folder:" + path("empty") + " -o " + path("out")), 2,
+                 {"empty"});
 }
 
 TEST_F(Cli, LabelsOutOfRange) {
@@ -184,23 +201,27 @@ TEST_F(Cli, LabelsOutOfRange) {
 
 TEST_F(Cli, RuleWithATypo) {
   write("r.yaml", "regime: selective\nrules:\n  - name: stem/konv\n    skip: true\n");
-  expect_refusal(octet("quantize " + model_ + " -q --recipe " + path("r.yaml") + " --data " + data() + " -o " + path("out")), 3,
-                 {"r.yaml:3", "stem/konv", "stem/conv"});
+  expect_refusal(
+      octet("quantize " + model_ + " -q --recipe " + path("r.yaml") + " --data " + data() + " -o " + path("out")), 3,
+      {"r.yaml:3", "stem/konv", "stem/conv"});
 }
 
 TEST_F(Cli, UnknownRecipeKey) {
   write("r.yaml", "calib_params:\n  percentil: 99.9\n");
-  expect_refusal(octet("quantize " + model_ + " -q --recipe " + path("r.yaml") + " --data " + data() + " -o " + path("out")), 2,
-                 {"r.yaml:2", "percentil", "percentile"});
+  expect_refusal(
+      octet("quantize " + model_ + " -q --recipe " + path("r.yaml") + " --data " + data() + " -o " + path("out")), 2,
+      {"r.yaml:2", "percentil", "percentile"});
 }
 
 // A limit on the size of written files stands in for a full disk: the write fails half way, nothing is left behind.
 TEST_F(Cli, DiskFull) {
   fs::create_directories(path("out"));
-  const Outcome out = octet("quantize " + model_ + " -q --no-eval --data " + data() + " -o " + path("out"), "trap '' XFSZ; ulimit -f 1;");
+  const Outcome out = octet("quantize " + model_ + " -q --no-eval --data " + data() + " -o " + path("out"),
+                            "trap '' XFSZ; ulimit -f 1;");
   EXPECT_EQ(out.code, 6) << out.text;
   EXPECT_NE(out.text.find("cannot write"), std::string::npos) << out.text;
-  for (const auto& entry : fs::directory_iterator(path("out"))) EXPECT_EQ(entry.path().string().find("tmp"), std::string::npos) << entry.path();
+  for (const auto& entry : fs::directory_iterator(path("out")))
+    EXPECT_EQ(entry.path().string().find("tmp"), std::string::npos) << entry.path();
 }
 
 TEST_F(Cli, NanWeights) {
@@ -228,14 +249,17 @@ TEST_F(Cli, MissedBudgetHasItsOwnExitCode) {
   std::ifstream lines(predictions);
   for (int64_t v = 0; lines >> v;) labels.append(reinterpret_cast<const char*>(&v), 8);
   write_npy("y.npy", "<i8", "(400,)", labels);
-  write("w4.yaml", "regime: hybrid\nrules:\n  - glob: '*'\n    op: Conv\n    precision: w4a8\n    per_channel: false\n");
-  const Outcome missed = octet("quantize " + model_ + " -q --max-drop 0 --recipe " + path("w4.yaml") + " --data " + data() + " -o " + path("out"));
+  write("w4.yaml",
+        "regime: hybrid\nrules:\n  - glob: '*'\n    op: Conv\n    precision: w4a8\n    per_channel: false\n");
+  const Outcome missed = octet("quantize " + model_ + " -q --max-drop 0 --recipe " + path("w4.yaml") + " --data " +
+                               data() + " -o " + path("out"));
   EXPECT_EQ(missed.code, 10) << missed.text;
   EXPECT_NE(missed.text.find("--max-drop"), std::string::npos) << missed.text;
 }
 
 TEST_F(Cli, ABudgetWithoutLabelsIsRefusedBeforeTheWork) {
-  expect_refusal(octet("quantize " + model_ + " -q --max-drop 1 --data " + data_of("x.npy") + " -o " + path("out")), 2, {"--max-drop", "label"});
+  expect_refusal(octet("quantize " + model_ + " -q --max-drop 1 --data " + data_of("x.npy") + " -o " + path("out")),
+                 2, {"--max-drop", "label"});
   EXPECT_FALSE(fs::exists(path("out/model_int8.onnx")));
 }
 

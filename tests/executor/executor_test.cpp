@@ -50,18 +50,24 @@ TEST(Executor, TapsSeeTheInterpretersValues) {
     const Graph graph = test::random_cnn(seed);
     const std::vector<Tensor> inputs = test::random_inputs(graph, seed, 2);
     std::map<std::string, Tensor> expected;
-    ASSERT_TRUE(interpret(graph, inputs, [&](ValueId id, const Tensor& t) { expected[graph.value(id).name] = t.clone(); }).is_ok());
+    ASSERT_TRUE(interpret(graph, inputs, [&](ValueId id, const Tensor& t) {
+                  expected[graph.value(id).name] = t.clone();
+                }).is_ok());
     ExecutorOptions options;
     for (const auto& [name, t] : expected)
       if (t.dtype() == DType::kFloat32) options.taps.push_back(name);
     auto executor = Executor::create(graph, options);
     ASSERT_TRUE(executor.is_ok()) << executor.status().message();
     size_t seen = 0;
-    ASSERT_TRUE((*executor)->run(inputs, [&](size_t tap, const TensorView& view) {
-      ++seen;
-      EXPECT_TRUE(test::outputs_near({expected.at(options.taps[tap])}, {view.to_tensor()}, kTolerance))
-          << options.taps[tap] << " of seed " << seed;
-    }).is_ok());
+    ASSERT_TRUE(
+        (*executor)
+            ->run(inputs,
+                  [&](size_t tap, const TensorView& view) {
+                    ++seen;
+                    EXPECT_TRUE(test::outputs_near({expected.at(options.taps[tap])}, {view.to_tensor()}, kTolerance))
+                        << options.taps[tap] << " of seed " << seed;
+                  })
+            .is_ok());
     EXPECT_EQ(seen, options.taps.size()) << "seed " << seed;
   }
 }
@@ -81,7 +87,8 @@ TEST(Executor, WrongInputIsASentence) {
   ASSERT_TRUE(executor.is_ok());
   const auto result = (*executor)->run({Tensor(DType::kFloat32, {1, 2, 3})});
   ASSERT_FALSE(result.is_ok());
-  EXPECT_NE(result.status().message().find("input 'x' expects float32 [N,"), std::string::npos) << result.status().message();
+  EXPECT_NE(result.status().message().find("input 'x' expects float32 [N,"), std::string::npos)
+      << result.status().message();
 }
 
 // An image gives the same bits alone and beside others, and from several threads sharing one executor.
@@ -113,7 +120,8 @@ TEST(Executor, ConcurrentRunsGiveTheSameBits) {
 TEST(Executor, AResidualIsNotOverwrittenWhileTheConvolutionReadsIt) {
   Graph graph;
   graph.name = "x + conv1x1(x)";
-  const ValueId x = graph.add_value("x", DType::kFloat32, Shape{Dim::named("N"), Dim::of(16), Dim::of(5), Dim::of(5)});
+  const ValueId x =
+      graph.add_value("x", DType::kFloat32, Shape{Dim::named("N"), Dim::of(16), Dim::of(5), Dim::of(5)});
   graph.inputs = {x};
   test::Random random(3);
   const ValueId w = graph.add_constant("w", test::random_tensor(random, {16, 16, 1, 1}));

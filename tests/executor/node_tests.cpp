@@ -3,8 +3,9 @@
 #include "interp/node_test_exemptions.h"
 
 int main(int argc, char** argv) {
-  const octet::node_tests::GraphRunner runner = [](const octet::Graph& graph, const std::vector<octet::Tensor>& inputs)
-      -> octet::Result<std::vector<octet::Tensor>> {
+  const octet::node_tests::GraphRunner runner =
+      [](const octet::Graph& graph,
+         const std::vector<octet::Tensor>& inputs) -> octet::Result<std::vector<octet::Tensor>> {
     OCTET_ASSIGN(const auto executor, octet::Executor::create(graph));
     return executor->run(inputs);
   };

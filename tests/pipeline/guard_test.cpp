@@ -17,7 +17,8 @@ Graph lopsided_network() {
   test::Random random(5);
   const ValueId x = g.add_value("x", DType::kFloat32, Shape{Dim::named("N"), Dim::of(16), Dim::of(6), Dim::of(6)});
   g.inputs = {x};
-  Tensor spread(DType::kFloat32, {16, 16, 1, 1}), undo(DType::kFloat32, {16, 1, 3, 3}), fine = test::random_tensor(random, {16, 16, 3, 3});
+  Tensor spread(DType::kFloat32, {16, 16, 1, 1}), undo(DType::kFloat32, {16, 1, 3, 3}),
+      fine = test::random_tensor(random, {16, 16, 3, 3});
   std::fill_n(spread.data<float>(), spread.numel(), 0.0f);
   for (int64_t c = 0; c < 16; ++c) {
     const float size = c < 2 ? 4000.0f : 1.0f;
@@ -27,7 +28,11 @@ Graph lopsided_network() {
   const auto conv = [&](ValueId in, Tensor w, const char* name, int64_t groups) {
     const ValueId weight = g.add_constant(std::string(name) + ".weight", std::move(w));
     g.add_node("Conv", {in, weight}, {std::string(name) + ".out"},
-               {{"group", groups}, {"pads", weight >= 0 && groups == 1 && g.value(weight).constant->dim(2) == 1 ? std::vector<int64_t>{0, 0, 0, 0} : std::vector<int64_t>{1, 1, 1, 1}}}, name);
+               {{"group", groups},
+                {"pads", weight >= 0 && groups == 1 && g.value(weight).constant->dim(2) == 1
+                             ? std::vector<int64_t>{0, 0, 0, 0}
+                             : std::vector<int64_t>{1, 1, 1, 1}}},
+               name);
     return g.find_value(std::string(name) + ".out");
   };
   const ValueId a = conv(x, spread, "spread", 1);

@@ -106,7 +106,8 @@ TEST(Calibration, CancelStopsBetweenImages) {
     last = done;
     if (done == 5) cancel = true;
   };
-  const auto stats = QuantizationCalibrator(run).collect_stats(graph, {graph.value(graph.inputs[0]).name}, data, images);
+  const auto stats =
+      QuantizationCalibrator(run).collect_stats(graph, {graph.value(graph.inputs[0]).name}, data, images);
   ASSERT_FALSE(stats.is_ok());
   EXPECT_EQ(stats.status().code(), StatusCode::kCancelled);
   EXPECT_EQ(last, 5);
@@ -119,7 +120,8 @@ TEST(Evaluation, CountsDoNotDependOnThreadsOrBatch) {
   options.run.threads = 1;
   options.batch_size = 1;
   const auto expected = evaluate(graph, data, options);
-  if (!expected.is_ok()) GTEST_SKIP() << "the network's first output has fewer than 3 classes: " << expected.status().message();
+  if (!expected.is_ok())
+    GTEST_SKIP() << "the network's first output has fewer than 3 classes: " << expected.status().message();
   options.run.threads = 3;
   options.batch_size = 7;
   const auto other = evaluate(graph, data, options);
