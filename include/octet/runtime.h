@@ -42,6 +42,7 @@ class Engine {
   const engine::Program& program() const;
 
  private:
+  friend class Session;
   struct Impl;
   explicit Engine(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

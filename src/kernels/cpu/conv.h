@@ -56,7 +56,8 @@ class ConvKernel {
   virtual ~ConvKernel() = default;
   virtual std::string_view name() const = 0;  // "amx", "vnni", "avx2-pairs", ..., "reference"; stable: files name it
   virtual uint32_t features() const = 0;      // what it needs of the CPU
-  // Why it cannot run the problem exactly, in a few words; empty when it can. weights: INT8 [oc, ic/groups, kh, kw].
+  // Why it cannot run the problem exactly, in a few words; empty when it can. weights: INT8 [oc, ic/groups, kh, kw], or
+  // null when only the geometry and the codes' range are to be judged: a file that is loaded has packed weights only.
   virtual std::string reject(const ConvProblem& problem, const int8_t* weights) const = 0;
   // The packed form holds weights and, per output channel, bias - src_zero * sum(weights).
   virtual size_t packed_bytes(const ConvProblem& problem) const = 0;
