@@ -27,17 +27,51 @@ class DemandMap {
   bool demanded_at(size_t node, size_t input) const { return !reasons_[node][input].empty(); }
   const std::string& reason_at(size_t node, size_t input) const { return reasons_[node][input]; }
 
-  // `derived` holds only elements of `source` (and zeros): both share one quantizer's parameters.
-  void carry(ValueId source, ValueId derived);
+  // `derived` holds only elements of `source` (and zeros): both share one quantizer's parameters. With may_part, which
+  // is for concatenations, join() may decide against it.
+  void carry(size_t node, ValueId source, ValueId derived, bool may_part = false);
   bool is_derived(ValueId id) const { return derived_[static_cast<size_t>(id)]; }
+
+  // After all demands: makes the groups that share parameters. With ranges, an input of a concatenation that others
+  // read too leaves its group when the joint range would cost those readers more than a bit: it keeps its own scale,
+  // and only the result of the concatenation has the joint one.
+  void join(const Ranges* ranges, bool symmetric);
   ValueId group_of(ValueId id) const;
+  // The tensors whose ranges make that of the group, in no order. Those of parted inputs are among them.
+  const std::vector<ValueId>& origins_of(ValueId id) const { return pools_.at(group_of(id)).origins; }
+
+  struct Parted {
+    size_t concat;
+    ValueId input;
+    double ratio;  // of the joint range to its own
+  };
+  const std::vector<Parted>& parted() const { return parted_; }
 
  private:
+  struct Link {
+    size_t node;
+    ValueId source, derived;
+    bool may_part;
+  };
+  // What a group of tensors has in common.
+  struct Pool {
+    double lo = 0, hi = 0;
+    bool read = false;  // by a node that does not just move its elements
+    std::vector<ValueId> origins;
+  };
+  static void widen(Pool& pool, const Pool& by);
+  void unite(ValueId a, ValueId b);
+  void fill_pools(const Ranges* ranges);
+  void join_concat(const std::vector<Link>& inputs, bool symmetric);
+
   const Network& net_;
   const std::map<std::string, std::string>& excluded_;
   std::vector<bool> demanded_;
   std::vector<bool> derived_;
   mutable std::vector<ValueId> parent_;
+  std::vector<Link> links_;
+  std::map<ValueId, Pool> pools_;  // by the group's root
+  std::vector<Parted> parted_;
   std::vector<std::vector<std::string>> reasons_;
 };
 

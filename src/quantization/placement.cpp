@@ -1,7 +1,9 @@
 #include "quantization/placement.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <set>
+#include <tuple>
 
 #include "arith/quantize.h"
 #include "base/text.h"
@@ -102,7 +104,19 @@ class Planner {
     return t;
   }
 
-  // Members in the order in which the network makes them, so that the first one is an origin.
+  // In the order in which the network makes them, constants last.
+  std::vector<std::string> origin_names(ValueId group) const {
+    std::vector<ValueId> origins = demands_.origins_of(group);
+    std::sort(origins.begin(), origins.end(), [&](ValueId a, ValueId b) {
+      return std::tuple(net_.graph.is_constant(a), net_.index.producer(a), a) <
+             std::tuple(net_.graph.is_constant(b), net_.index.producer(b), b);
+    });
+    std::vector<std::string> names;
+    for (ValueId v : origins) names.push_back(net_.value(v).name);
+    return names;
+  }
+
+  // Members in the order in which the network makes them, origins first.
   void plan_group(std::vector<ValueId>& members) {
     std::sort(members.begin(), members.end(), [&](ValueId a, ValueId b) {
       return std::pair(net_.index.producer(a), a) < std::pair(net_.index.producer(b), b);
@@ -121,9 +135,7 @@ class Planner {
       t.percentile = s.percentile;
       const std::string& name = net_.value(v).name;
       if (name != first) t.same_as = first;
-      else
-        for (ValueId m : members)
-          if (!demands_.is_derived(m)) t.covers.push_back(net_.value(m).name);
+      else t.covers = origin_names(v);
       plan_.tensors.emplace(name, std::move(t));
     }
   }
@@ -213,9 +225,17 @@ class Planner {
 
 Result<QuantizationPlan> place_quantizers(const Network& net, const QuantizationOptions& options,
                                           const Target& target, const std::vector<NodeSettings>& settings,
-                                          const std::map<std::string, std::string>& excluded) {
+                                          const std::map<std::string, std::string>& excluded,
+                                          const Ranges* ranges) {
   DemandMap demands(net, excluded);
   OCTET_ASSIGN(std::vector<NodePlan> nodes, Placer(net, options, target, settings, demands).run());
+  demands.join(ranges, target.symmetric_activations);
+  for (const DemandMap::Parted& p : demands.parted()) {
+    char ratio[32];
+    std::snprintf(ratio, sizeof ratio, "%.1f", p.ratio);
+    nodes[p.concat].why += "; '" + net.value(p.input).name + "' keeps its own scale, the joint one is " + ratio +
+                           " times coarser and it has other readers";
+  }
   QuantizationPlan plan = Planner(net, options, target, settings, demands).make(std::move(nodes));
   plan.target = target.name;
   plan.regime = options.regime;

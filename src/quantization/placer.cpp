@@ -260,7 +260,10 @@ void Placer::place_concat(size_t i) {
   place_integer(i, how == "shared_scale" ? "copies codes: all inputs and the output share one scale (rule 5)"
                                          : "joins tensors of different scales (mapping: separate)");
   if (nodes_[i].decision != NodeDecision::kInteger || how != "shared_scale") return;
-  for (ValueId in : n.inputs) demands_.carry(in, n.outputs[0]);
+  // The selective regime looks at the ranges first, unless somebody asked for one scale.
+  const bool asked = settings_[i].mapping == how || options_.mappings.count("concat") != 0;
+  const bool may_part = options_.regime == Regime::kSelective && !asked;
+  for (ValueId in : n.inputs) demands_.carry(i, in, n.outputs[0], may_part);
 }
 
 // Moves codes without changing them: one quantizer's parameters in front and behind.
@@ -276,7 +279,7 @@ void Placer::place_carrier(size_t i) {
   }
   demands_.demand(i, 0, "carried through '" + n.name + "' (rule 6)");
   for (ValueId out : n.outputs)
-    if (out != kNoValue && net_.is_dynamic_float(out)) demands_.carry(n.inputs[0], out);
+    if (out != kNoValue && net_.is_dynamic_float(out)) demands_.carry(i, n.inputs[0], out);
   set(i, NodeDecision::kCarries, "moves codes and keeps their scale (rule 6)");
 }
 

@@ -22,7 +22,8 @@ Status refuse_quantized(const Graph& graph) {
 }
 
 Result<QuantizationPlan> plan_for(const Graph& graph, const QuantizationOptions& options,
-                                  const std::map<std::string, std::string>& excluded) {
+                                  const std::map<std::string, std::string>& excluded,
+                                  const Ranges* ranges = nullptr) {
   OCTET_RETURN_IF_ERROR(refuse_quantized(graph));
   OCTET_ASSIGN(const Target target, load_target(options.target));
   const Network net(graph);
@@ -30,7 +31,7 @@ Result<QuantizationPlan> plan_for(const Graph& graph, const QuantizationOptions&
   for (const auto& [name, reason] : excluded)
     if (graph.find_value(name) == kNoValue)
       return not_found("there is no tensor '" + name + "' to exclude from quantization (" + reason + ")");
-  return place_quantizers(net, options, target, settings, excluded);
+  return place_quantizers(net, options, target, settings, excluded, ranges);
 }
 
 Status check_known_tensors(const Graph& graph, const Ranges& ranges) {
@@ -126,12 +127,12 @@ Result<QuantizationPlan> SelectiveQuantizer::finish(const Graph& graph, const Ra
                             ", this one has " + fingerprint + "); calibrate again");
   OCTET_RETURN_IF_ERROR(check_known_tensors(graph, ranges));
   std::map<std::string, std::string> excluded;
-  OCTET_ASSIGN(QuantizationPlan plan, plan_for(graph, options_, excluded));
+  OCTET_ASSIGN(QuantizationPlan plan, plan_for(graph, options_, excluded, &ranges));
   for (;;) {  // each round excludes at least one more tensor
     const std::vector<std::string> missing = without_range(plan, ranges);
     if (missing.empty()) break;
     for (const std::string& name : missing) excluded[name] = "'" + name + "' has no range";
-    OCTET_ASSIGN(plan, plan_for(graph, options_, excluded));
+    OCTET_ASSIGN(plan, plan_for(graph, options_, excluded, &ranges));
   }
   for (const auto& [name, reason] : excluded)
     plan.notes.push_back("the tensor '" + name + "' stays in float: the ranges have no line for it");
