@@ -67,7 +67,7 @@ TEST(Placement, IdentityShortcutSharesOneQuantizer) {
 }
 
 TEST(Placement, IntegerAddQuantizesBothBranches) {
-  for (const char* target : {"onnxruntime", "openvino", "octet"}) {
+  for (const char* target : {"onnxruntime", "octet"}) {
     const QuantizationPlan plan = prepared(identity_block(), options_for(target));
     EXPECT_EQ(readers_of(plan, "relu1_out"), (Strings{"conv2:0", "add:1"})) << target;
     EXPECT_EQ(readers_of(plan, "conv3_out"), (Strings{"add:0"})) << target;
@@ -137,6 +137,39 @@ TEST(Placement, ConcatSharesOneScale) {
   const QuantizationPlan own = prepared(g, separate);
   EXPECT_TRUE(own.tensors.at("relu2_out").same_as.empty());
   EXPECT_TRUE(own.tensors.at("cat_out").same_as.empty());
+}
+
+// relu1 is read by the concatenation and by conv4, relu2 by the concatenation alone.
+TEST(Placement, ConcatLeavesAnInputItsOwnScaleWhenOthersWouldPay) {
+  NetBuilder b;
+  const ValueId x = b.input("x", {1, 16, 8, 8});
+  const ValueId p = b.relu("relu1", b.conv("conv1", x, 16, 16)), q = b.relu("relu2", b.conv("conv2", x, 16, 16));
+  const ValueId joined = b.conv("conv3", b.op("Concat", "cat", {p, q}, {{"axis", int64_t{1}}}), 32, 16);
+  const Graph g = b.finish({b.conv("conv5", b.op("Add", "add", {joined, b.conv("conv4", p, 16, 16)}), 16, 16)});
+  const auto planned = [&](float wide1, float wide2, QuantizationOptions options) {
+    Ranges ranges = quantize_all(g, options).ranges;
+    ranges.tensors.at("relu1_out").hi = {wide1};
+    ranges.tensors.at("relu2_out").hi = {wide2};
+    return SelectiveQuantizer(options).finish(g, ranges).value();
+  };
+  const QuantizationOptions selective = options_for("octet", Regime::kSelective);
+  const QuantizationPlan near = planned(1, 1.9f, selective);
+  EXPECT_EQ(near.params_of("relu1_out")->scale, near.params_of("cat_out")->scale) << "less than a bit";
+
+  const QuantizationPlan far = planned(1, 10, selective);
+  EXPECT_FLOAT_EQ(far.params_of("relu1_out")->scale[0], 1 / 255.0f);
+  EXPECT_FLOAT_EQ(far.params_of("relu2_out")->scale[0], 10 / 255.0f);
+  EXPECT_FLOAT_EQ(far.params_of("cat_out")->scale[0], 10 / 255.0f);
+  EXPECT_EQ(far.tensors.at("relu2_out").covers, (Strings{"relu1_out", "relu2_out"}));
+  EXPECT_EQ(decision_of(far, "cat").decision, NodeDecision::kInteger);
+  EXPECT_NE(decision_of(far, "cat").why.find("'relu1_out' keeps its own scale"), std::string::npos);
+
+  const QuantizationPlan other = planned(10, 1, selective);
+  EXPECT_EQ(other.params_of("relu2_out")->scale, other.params_of("cat_out")->scale) << "nobody else reads it";
+  QuantizationOptions asked = selective;
+  asked.mappings["concat"] = "shared_scale";
+  EXPECT_FLOAT_EQ(planned(1, 10, asked).params_of("relu1_out")->scale[0], 10 / 255.0f);
+  EXPECT_FLOAT_EQ(planned(1, 10, options_for("octet", Regime::kNaive)).params_of("relu1_out")->scale[0], 10 / 255.0f);
 }
 
 TEST(Placement, CommutingOpsCarryTheQuantizer) {
