@@ -86,10 +86,12 @@ void interleave_set(const DepthwisePass& pass, int64_t set) {
       D::interleave(in, out);
       for (int64_t q = 0; q < 4; ++q) V::store(quarters + q * plan.plane_bytes + slot * kWidth, out[q]);
     };
-    const auto edge = [&](int64_t slot) __attribute__((noinline)) {
+    const auto edge = [&](int64_t slot) __attribute__((always_inline)) {
       typename V::Bytes in[D::kLaneRows];
-      for (int64_t k = 0; k < D::kLaneRows; ++k)
-        in[k] = load_edge<D, kWidth>(rows[k], x0 + slot * stride, stride, g.iw, pass.padding);
+      for (int64_t k = 0; k < D::kLaneRows; ++k) {
+        in[k] = kPixels == 1 ? V::load(pass.padding)
+                             : load_edge<D, kWidth>(rows[k], x0 + slot * stride, stride, g.iw, pass.padding);
+      }
       put(slot, in);
     };
     int64_t slot = 0;
@@ -117,15 +119,30 @@ struct DepthwiseStore {
 
 template <class D>
 OCTET_ALWAYS_INLINE void load_multipliers(const float* from, const DepthwiseBlock& block, float* to) {
-  for (int64_t i = 0; i < D::V::kBytes / 4; ++i) {
-    const int64_t local = depthwise_lane_channel(i / (D::V::kBytes / 16), i % (D::V::kBytes / 16) * 4) % block.width;
-    // [oc rounded up to 16] exist
-    if (local / 16 * 16 < block.channels) {
-      __builtin_memcpy(to + 4 * i, from + block.begin + local, 16);
-    } else {
-      __builtin_memset(to + 4 * i, 0, 16);
-    }
+  constexpr int64_t kGroups = D::V::kBytes / 16;  // of four channels in a quarter
+  if (block.channels == D::V::kBytes) {
+#pragma GCC unroll 16
+    for (int64_t i = 0; i < 4 * kGroups; ++i)
+      __builtin_memcpy(to + 4 * i, from + block.begin + depthwise_lane_channel(i / kGroups, i % kGroups * 4), 16);
+    return;
   }
+  for (int64_t i = 0; i < 4 * kGroups; ++i) {
+    const int64_t local = depthwise_lane_channel(i / kGroups, i % kGroups * 4) % block.width;
+    // [oc rounded up to 16] exist
+    if (local / 16 * 16 < block.channels) __builtin_memcpy(to + 4 * i, from + block.begin + local, 16);
+    else __builtin_memset(to + 4 * i, 0, 16);
+  }
+}
+
+// Whether |multiplier| < 1 for all channels does not hold: only then can a product leave the range of int32.
+OCTET_ALWAYS_INLINE bool products_may_overflow(const float* multiplier, int64_t channels) {
+  uint32_t found = 0;
+  for (int64_t c = 0; c < channels; ++c) {
+    uint32_t bits = 0;
+    __builtin_memcpy(&bits, multiplier + c, 4);
+    found |= (bits & 0x7fffffffu) >= 0x3f800000u ? 1u : 0u;
+  }
+  return found != 0;
 }
 
 // The first `pixels` of a register.
@@ -147,78 +164,111 @@ OCTET_ALWAYS_INLINE void store_pixels(uint8_t* dst, int64_t stride, typename D::
 }
 
 template <class D>
-OCTET_ALWAYS_INLINE typename D::V::Bytes to_codes(const DepthwiseStore<D>& store, const typename D::V::Ints* sums) {
+OCTET_ALWAYS_INLINE typename D::V::Ints to_rounded(const DepthwiseStore<D>& store, typename D::V::Ints sum,
+                                                   int64_t q) {
   using V = typename D::V;
-  typename V::Ints rounded[4];
-  for (int64_t q = 0; q < 4; ++q) {
-    auto v = V::mul(V::to_floats(sums[q]), V::load(store.multiplier + q * V::kLanes));
-    if (store.may_overflow) v = V::min(v, V::set(kBeyondCodes));
-    rounded[q] = V::round(v);
+  auto v = V::mul(V::to_floats(sum), V::load(store.multiplier + q * V::kLanes));
+  if (store.may_overflow) v = V::min(v, V::set(kBeyondCodes));
+  return V::round(v);
+}
+
+// Where the data of a tap begin, for the first pixel and quarter.
+struct DepthwiseTaps {
+  const int64_t* offsets = nullptr;  // [tap]
+  int64_t set_bytes = 0;             // from one set of rows to the next
+  int64_t residue_bytes = 0;         // from the even columns to the odd ones
+};
+
+// Adds all taps of quarter q. kStride is 1 or 2 for 3x3 kernels without dilation: then the distances between taps are
+// constants, and what neighbouring pixels share is loaded once.
+template <class D, int kWidth, int kStride, int kRegisters>
+OCTET_ALWAYS_INLINE void add_taps(const DepthwisePlan& plan, const DepthwiseTaps& taps, const uint8_t* data,
+                                  const uint8_t* weights, typename D::V::Ints* sums) {
+  using V = typename D::V;
+  if constexpr (kStride > 0) {
+    constexpr int64_t kSets = D::kTapsOf3x3 / 3;
+#pragma GCC unroll 2
+    for (int64_t set = 0; set < kSets; ++set) {
+#pragma GCC unroll 3
+      for (int64_t kx = 0; kx < 3; ++kx) {
+        const auto w = V::load(weights + 4 * (kx * kSets + set) * V::kBytes);
+        const uint8_t* at = data + set * taps.set_bytes + kx % kStride * taps.residue_bytes + kx / kStride * kWidth;
+#pragma GCC unroll 8
+        for (int64_t r = 0; r < kRegisters; ++r) sums[r] = D::dot(sums[r], V::load(at + r * V::kBytes), w);
+      }
+    }
+  } else {
+    for (int64_t t = 0; t < plan.taps; ++t) {
+      const auto w = V::load(weights + 4 * t * V::kBytes);
+      const uint8_t* at = data + taps.offsets[t];
+#pragma GCC unroll 8
+      for (int64_t r = 0; r < kRegisters; ++r) sums[r] = D::dot(sums[r], V::load(at + r * V::kBytes), w);
+    }
   }
-  auto codes = V::narrow(rounded, store.grid.zero, static_cast<uint8_t>(store.grid.lo));
-  codes = V::min(codes, V::set(static_cast<uint8_t>(store.grid.hi)));
-  return store.has_table ? store.lookup.look_up(codes) : codes;
 }
 
 // Output pixels of one row from `slot` on: kRegisters registers of them, of which `pixels` count.
-template <class D, int kWidth, int kTaps, int kRegisters>
-OCTET_ALWAYS_INLINE void sum_pixels(const DepthwisePass& pass, const DepthwiseStore<D>& store, const int64_t* offsets,
-                                    const uint8_t* weights, const uint8_t* constants, int64_t slot, int64_t pixels,
-                                    uint8_t* dst) {
+template <class D, int kWidth, int kStride, int kRegisters>
+OCTET_ALWAYS_INLINE void sum_pixels(const DepthwisePass& pass, const DepthwiseStore<D>& store,
+                                    const DepthwiseTaps& taps, const uint8_t* weights, const uint8_t* constants,
+                                    int64_t slot, int64_t pixels, uint8_t* dst) {
   using V = typename D::V;
   constexpr int64_t kPixels = V::kBytes / kWidth;
-  const int64_t plane_bytes = pass.plan->plane_bytes;
-  const int64_t taps = kTaps > 0 ? kTaps : pass.plan->taps;
-  typename V::Ints sums[kRegisters][4];
-  for (int64_t r = 0; r < kRegisters; ++r)
-    for (int64_t q = 0; q < 4; ++q) sums[r][q] = V::load(constants + q * V::kBytes);
-  const uint8_t* data = pass.planes + slot * kWidth;
-  const auto add_tap = [&](int64_t t) __attribute__((always_inline)) {
-    for (int64_t q = 0; q < 4; ++q) {
-      const auto w = V::load(weights + (4 * t + q) * V::kBytes);
-      const uint8_t* at = data + offsets[t] + q * plane_bytes;
-      for (int64_t r = 0; r < kRegisters; ++r) sums[r][q] = D::dot(sums[r][q], V::load(at + r * V::kBytes), w);
+  typename V::Bytes words[2][kRegisters];
+#pragma GCC unroll 2
+  for (int64_t half = 0; half < 2; ++half) {
+    typename V::Ints sums[2][kRegisters];
+#pragma GCC unroll 2
+    for (int64_t i = 0; i < 2; ++i) {
+      const int64_t q = 2 * half + i;
+#pragma GCC unroll 8
+      for (int64_t r = 0; r < kRegisters; ++r) sums[i][r] = V::load(constants + q * V::kBytes);
+      add_taps<D, kWidth, kStride, kRegisters>(*pass.plan, taps,
+                                               pass.planes + slot * kWidth + q * pass.plan->plane_bytes,
+                                               weights + q * V::kBytes, sums[i]);
+      if (store.in_registers) continue;
+      // As depthwise_lane_channel() says.
+      for (int64_t r = 0; r < kRegisters; ++r)
+        D::store_lanes(pass.sums + (slot + r * kPixels) * kWidth + 4 * q, sums[i][r]);
     }
-  };
-  if constexpr (kTaps > 0) {
-#pragma GCC unroll 16
-    for (int64_t t = 0; t < kTaps; ++t) add_tap(t);
-  } else {
-    for (int64_t t = 0; t < taps; ++t) add_tap(t);
+#pragma GCC unroll 8
+    for (int64_t r = 0; r < kRegisters; ++r) {
+      words[half][r] = V::narrow_to_words(to_rounded<D>(store, sums[0][r], 2 * half),
+                                          to_rounded<D>(store, sums[1][r], 2 * half + 1));
+    }
   }
-  if (store.in_registers) {
-    const int64_t stride = pass.call->dst_pixel_stride;
-    for (int64_t r = 0; r < kRegisters; ++r)
-      store_pixels<D, kWidth>(dst + (slot + r * kPixels) * stride, stride, to_codes(store, sums[r]),
-                              pixels < kPixels ? pixels : kPixels, pass.block.channels);
-  } else {
-    // As depthwise_lane_channel() says.
-    for (int64_t r = 0; r < kRegisters; ++r)
-      for (int64_t q = 0; q < 4; ++q) D::store_lanes(pass.sums + (slot + r * kPixels) * kWidth + 4 * q, sums[r][q]);
+  if (!store.in_registers) return;
+  const int64_t stride = pass.call->dst_pixel_stride;
+#pragma GCC unroll 8
+  for (int64_t r = 0; r < kRegisters; ++r) {
+    auto codes = V::narrow_words(words[0][r], words[1][r], store.grid.zero, static_cast<uint8_t>(store.grid.lo));
+    codes = V::min(codes, V::set(static_cast<uint8_t>(store.grid.hi)));
+    if (store.has_table) codes = store.lookup.look_up(codes);
+    store_pixels<D, kWidth>(dst + (slot + r * kPixels) * stride, stride, codes, pixels < kPixels ? pixels : kPixels,
+                            pass.block.channels);
   }
 }
 
 // One output row of the pass.
-template <class D, int kWidth, int kTaps>
-void sum_row(const DepthwisePass& pass, const DepthwiseStore<D>& store, const int64_t* offsets,
+template <class D, int kWidth, int kStride>
+void sum_row(const DepthwisePass& pass, const DepthwiseStore<D>& store, const DepthwiseTaps& taps,
              const uint8_t* weights, const uint8_t* constants, uint8_t* dst) {
   constexpr int64_t kPixels = D::V::kBytes / kWidth;
   constexpr int64_t kStep = kPixels * D::kPixels;
   int64_t slot = 0;
   for (; slot + kStep <= pass.count; slot += kStep)
-    sum_pixels<D, kWidth, kTaps, D::kPixels>(pass, store, offsets, weights, constants, slot, kStep, dst);
+    sum_pixels<D, kWidth, kStride, D::kPixels>(pass, store, taps, weights, constants, slot, kStep, dst);
   if (slot == pass.count) return;
   if (pass.count >= kStep) {  // some once more
-    sum_pixels<D, kWidth, kTaps, D::kPixels>(pass, store, offsets, weights, constants, pass.count - kStep, kStep,
-                                             dst);
+    sum_pixels<D, kWidth, kStride, D::kPixels>(pass, store, taps, weights, constants, pass.count - kStep, kStep, dst);
     return;
   }
   for (; slot < pass.count; slot += kPixels)
-    sum_pixels<D, kWidth, kTaps, 1>(pass, store, offsets, weights, constants, slot, pass.count - slot, dst);
+    sum_pixels<D, kWidth, kStride, 1>(pass, store, taps, weights, constants, slot, pass.count - slot, dst);
 }
 
 template <class D>
-void store_sums(const DepthwisePass& pass, const StorePlan& plan, int64_t pixel) {
+void store_sums(const DepthwisePass& pass, int64_t pixel) {
   const ConvCall& call = *pass.call;
   StoreBlock block;
   block.sums = pass.sums;
@@ -232,39 +282,48 @@ void store_sums(const DepthwisePass& pass, const StorePlan& plan, int64_t pixel)
   if (call.residual != nullptr)
     block.residual = call.residual + pixel * call.residual_pixel_stride + pass.block.begin;
   block.residual_stride = call.residual_pixel_stride;
-  store_block(plan, block);
+  store_block(plan_store(call.store, pass.block.begin, pass.block.channels), block);
 }
 
-template <class D, int kWidth, int kTaps>
-void run_pass(const DepthwisePass& pass, const DepthwiseStore<D>& store, const StorePlan& general,
-              const uint8_t* packed) {
+template <class D, int kWidth, int kStride>
+void run_pass(const DepthwisePass& pass, const DepthwiseStore<D>& store, const uint8_t* packed) {
   const DepthwisePlan& plan = *pass.plan;
   const ConvGeometry& g = pass.call->problem->geometry;
   for (int64_t set = 0; set < plan.row_sets; ++set) interleave_set<D, kWidth>(pass, set);
   int64_t offsets[kDepthwiseMaxTaps];
-  for (int64_t t = 0; t < plan.taps; ++t) {
+  const DepthwiseTaps taps = {offsets, 4 * plan.plane_bytes, plan.slots * kWidth};
+  for (int64_t t = 0; kStride == 0 && t < plan.taps; ++t) {
     const int64_t column = t / plan.row_sets * g.dilation_w, set = t % plan.row_sets;
-    offsets[t] = set * 4 * plan.plane_bytes + (column % g.stride_w * plan.slots + column / g.stride_w) * kWidth;
+    offsets[t] = set * taps.set_bytes + column % g.stride_w * taps.residue_bytes + column / g.stride_w * kWidth;
   }
   const uint8_t* weights = packed + 4 * plan.vector;
   for (int64_t r = 0; r < plan.out_rows && pass.row + r < g.oh; ++r, weights += plan.taps * 4 * plan.vector) {
     const int64_t pixel = (pass.image * g.oh + pass.row + r) * g.ow + pass.first;
     uint8_t* dst = static_cast<uint8_t*>(pass.call->dst) + pixel * pass.call->dst_pixel_stride + pass.block.begin;
-    sum_row<D, kWidth, kTaps>(pass, store, offsets, weights, packed, dst);
-    if (!store.in_registers) store_sums<D>(pass, general, pixel);
+    sum_row<D, kWidth, kStride>(pass, store, taps, weights, packed, dst);
+    if (!store.in_registers) store_sums<D>(pass, pixel);
   }
 }
 
-template <class D, int kTaps>
-OCTET_ALWAYS_INLINE void run_width(const DepthwisePass& pass, const DepthwiseStore<D>& store,
-                                   const StorePlan& general, const uint8_t* packed) {
+template <class D, int kStride>
+OCTET_ALWAYS_INLINE void run_width(const DepthwisePass& pass, const DepthwiseStore<D>& store, const uint8_t* packed) {
   if (pass.block.width == 16) {
-    run_pass<D, 16, kTaps>(pass, store, general, packed);
+    run_pass<D, 16, kStride>(pass, store, packed);
   } else if (D::V::kBytes == 32 || pass.block.width == 32) {
-    run_pass<D, 32, kTaps>(pass, store, general, packed);
+    run_pass<D, 32, kStride>(pass, store, packed);
   } else {
-    run_pass<D, D::V::kBytes, kTaps>(pass, store, general, packed);
+    run_pass<D, D::V::kBytes, kStride>(pass, store, packed);
   }
+}
+
+template <class D>
+OCTET_ALWAYS_INLINE void prepare_store(const Store& from, int64_t channels, DepthwiseStore<D>& store) {
+  store.in_registers =
+      !from.to_float && from.addend == nullptr && from.curve == Curve::kNone && from.residual == Residual::kNone;
+  store.may_overflow = products_may_overflow(from.multiplier, channels);
+  store.grid = from.first;
+  store.has_table = from.table != nullptr;
+  if (store.in_registers && store.has_table) store.lookup.prepare(from.table);
 }
 
 template <class D>
@@ -272,11 +331,7 @@ OCTET_ALWAYS_INLINE void run_units(const DepthwisePlan& plan, const ConvCall& ca
                                    uint8_t* scratch) {
   const ConvGeometry& g = call.problem->geometry;
   DepthwiseStore<D> store;
-  store.in_registers = !call.store.to_float && call.store.addend == nullptr && call.store.curve == Curve::kNone &&
-                       call.store.residual == Residual::kNone;
-  store.grid = call.store.first;
-  store.has_table = call.store.table != nullptr;
-  if (store.has_table) store.lookup.prepare(call.store.table);
+  prepare_store(call.store, g.oc, store);
   D::V::store(scratch, D::V::set(static_cast<uint8_t>(call.problem->src_zero)));
   DepthwisePass pass;
   pass.plan = &plan;
@@ -284,19 +339,19 @@ OCTET_ALWAYS_INLINE void run_units(const DepthwisePlan& plan, const ConvCall& ca
   pass.padding = scratch;
   pass.planes = scratch + plan.vector;
   pass.sums = reinterpret_cast<int32_t*>(pass.planes + 4 * plan.row_sets * plan.plane_bytes);
+  const bool small = plan.taps == D::kTapsOf3x3 && g.kw == 3 && g.dilation_w == 1;
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t block = unit % plan.blocks, group = unit / plan.blocks;
     pass.block = depthwise_block(plan, g.oc, block);
     pass.image = group / plan.row_groups;
     pass.row = group % plan.row_groups * plan.out_rows;
-    const StorePlan general = plan_store(call.store, pass.block.begin, pass.block.channels);
-    store.may_overflow = general.may_overflow;
     load_multipliers<D>(call.store.multiplier, pass.block, store.multiplier);
     const uint8_t* packed = call.packed + block * plan.block_bytes;
     for (pass.first = 0; pass.first < g.ow; pass.first += plan.chunk) {
       pass.count = g.ow - pass.first < plan.chunk ? g.ow - pass.first : plan.chunk;
-      if (plan.taps == D::kTapsOf3x3) run_width<D, D::kTapsOf3x3>(pass, store, general, packed);
-      else run_width<D, 0>(pass, store, general, packed);
+      if (small && g.stride_w == 1) run_width<D, 1>(pass, store, packed);
+      else if (small && g.stride_w == 2) run_width<D, 2>(pass, store, packed);
+      else run_width<D, 0>(pass, store, packed);
     }
   }
 }

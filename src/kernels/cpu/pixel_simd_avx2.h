@@ -109,11 +109,14 @@ struct Avx2 {
     return _mm256_shuffle_epi8(
         a, repeat16(_mm_setr_epi8(q, -1, -1, -1, q + 1, -1, -1, -1, q + 2, -1, -1, -1, q + 3, -1, -1, -1)));
   }
-  static OCTET_ALWAYS_INLINE Bytes narrow(const Ints* quarters, int32_t zero, uint8_t lo) {
+  static OCTET_ALWAYS_INLINE Bytes narrow_to_words(Ints a, Ints b) { return _mm256_packs_epi32(a, b); }
+  static OCTET_ALWAYS_INLINE Bytes narrow_words(Bytes low, Bytes high, int32_t zero, uint8_t lo) {
     const __m256i z = _mm256_set1_epi16(static_cast<int16_t>(zero));
-    const __m256i a = _mm256_adds_epi16(_mm256_packs_epi32(quarters[0], quarters[1]), z);
-    const __m256i b = _mm256_adds_epi16(_mm256_packs_epi32(quarters[2], quarters[3]), z);
-    return _mm256_max_epu8(_mm256_packus_epi16(a, b), set(lo));
+    return _mm256_max_epu8(_mm256_packus_epi16(_mm256_adds_epi16(low, z), _mm256_adds_epi16(high, z)), set(lo));
+  }
+  static OCTET_ALWAYS_INLINE Bytes narrow(const Ints* quarters, int32_t zero, uint8_t lo) {
+    return narrow_words(narrow_to_words(quarters[0], quarters[1]), narrow_to_words(quarters[2], quarters[3]), zero,
+                        lo);
   }
 
   // Sums of bytes in 16 bits: `all` sums the 16-bit words as they are, modulo 2^16, `odd` their upper bytes.

@@ -79,11 +79,14 @@ struct Avx512 {
     return _mm512_shuffle_epi8(
         a, repeat16(_mm_setr_epi8(q, -1, -1, -1, q + 1, -1, -1, -1, q + 2, -1, -1, -1, q + 3, -1, -1, -1)));
   }
-  static OCTET_ALWAYS_INLINE Bytes narrow(const Ints* quarters, int32_t zero, uint8_t lo) {
+  static OCTET_ALWAYS_INLINE Bytes narrow_to_words(Ints a, Ints b) { return _mm512_packs_epi32(a, b); }
+  static OCTET_ALWAYS_INLINE Bytes narrow_words(Bytes low, Bytes high, int32_t zero, uint8_t lo) {
     const __m512i z = _mm512_set1_epi16(static_cast<int16_t>(zero));
-    const __m512i a = _mm512_adds_epi16(_mm512_packs_epi32(quarters[0], quarters[1]), z);
-    const __m512i b = _mm512_adds_epi16(_mm512_packs_epi32(quarters[2], quarters[3]), z);
-    return _mm512_max_epu8(_mm512_packus_epi16(a, b), set(lo));
+    return _mm512_max_epu8(_mm512_packus_epi16(_mm512_adds_epi16(low, z), _mm512_adds_epi16(high, z)), set(lo));
+  }
+  static OCTET_ALWAYS_INLINE Bytes narrow(const Ints* quarters, int32_t zero, uint8_t lo) {
+    return narrow_words(narrow_to_words(quarters[0], quarters[1]), narrow_to_words(quarters[2], quarters[3]), zero,
+                        lo);
   }
 
   static OCTET_ALWAYS_INLINE void sum_words(Bytes v, Bytes* all, Bytes* odd) {
