@@ -45,8 +45,11 @@ OCTET_ALWAYS_INLINE void multiply_block(const PanelCall& call, const int64_t* of
       }
     };
     int64_t at = 0;
-    for (; at + 4 <= steps; at += 4)
-      for (int u = 0; u < 4; ++u) step(at + u, u % kChains);
+    if (kChains > 1) {
+      for (; at + kChains <= steps; at += kChains)
+        for (int c = 0; c < kChains; ++c) step(at + c, c);
+    }
+#pragma GCC unroll 1
     for (; at < steps; ++at) step(at, 0);
   }
   for (int r = 0; r < Rows; ++r) {
@@ -82,12 +85,11 @@ template <int Vectors>
 OCTET_ALWAYS_INLINE void multiply_pixels(const PanelCall& call) {
   alignas(64) int32_t sums[kMaxRows * Vectors * 16];
   const PanelStore<Vectors> store(call);
-  const int64_t blocks = (call.pixels + kMaxRows - 1) / kMaxRows;
-  for (int64_t b = 0; b < blocks; ++b) {
-    const int64_t begin = call.pixels * b / blocks, end = call.pixels * (b + 1) / blocks;
-    multiply_rows<Vectors>(call, call.offsets + begin, static_cast<int>(end - begin), sums);
-    store.store(sums, begin, end - begin);
-  }
+  for_each_block(
+      call.pixels, kMaxRows, [&](int64_t begin, int64_t rows) __attribute__((always_inline)) {
+        multiply_rows<Vectors>(call, call.offsets + begin, static_cast<int>(rows), sums);
+        store.store(sums, begin, rows);
+      });
 }
 
 }  // namespace

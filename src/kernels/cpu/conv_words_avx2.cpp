@@ -62,18 +62,17 @@ OCTET_ALWAYS_INLINE void multiply_block(const PanelCall& call, const int64_t* of
 void multiply_panel_words_avx2(const PanelCall& call) {
   alignas(64) int32_t sums[kMaxRows * 16];
   const PanelStore<1> store(call);
-  const int64_t blocks = (call.pixels + kMaxRows - 1) / kMaxRows;
-  for (int64_t b = 0; b < blocks; ++b) {
-    const int64_t begin = call.pixels * b / blocks, end = call.pixels * (b + 1) / blocks;
-    const int64_t* offsets = call.offsets + begin;
-    switch (end - begin) {
-      case 1: multiply_block<1>(call, offsets, sums); break;
-      case 2: multiply_block<2>(call, offsets, sums); break;
-      case 3: multiply_block<3>(call, offsets, sums); break;
-      default: multiply_block<kMaxRows>(call, offsets, sums); break;
-    }
-    store.store(sums, begin, end - begin);
-  }
+  for_each_block(
+      call.pixels, kMaxRows, [&](int64_t begin, int64_t rows) __attribute__((always_inline)) {
+        const int64_t* offsets = call.offsets + begin;
+        switch (rows) {
+          case 1: multiply_block<1>(call, offsets, sums); break;
+          case 2: multiply_block<2>(call, offsets, sums); break;
+          case 3: multiply_block<3>(call, offsets, sums); break;
+          default: multiply_block<kMaxRows>(call, offsets, sums); break;
+        }
+        store.store(sums, begin, rows);
+      });
 }
 
 void widen_codes_avx2(const uint8_t* from, size_t count, int16_t* to) {

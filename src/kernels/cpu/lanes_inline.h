@@ -44,8 +44,8 @@ OCTET_ALWAYS_INLINE Floats minimum(Floats a, Floats b) { return {{_mm512_min_ps(
 // Nearest, ties to even; INT32_MIN for NaN and everything out of range.
 OCTET_ALWAYS_INLINE Ints round_to_ints(Floats a) { return {{_mm512_cvtps_epi32(a.part[0])}}; }
 
-// Saturates N vectors to 16 bits, adds zero, saturates to codes, clamps.
-template <int N>
+// Saturates N vectors to 16 bits, adds zero, saturates to codes and, unless lo..hi are known to be 0..255, clamps.
+template <int N, bool Clamp = true>
 OCTET_ALWAYS_INLINE Codes pack_codes(const Ints (&v)[N], int32_t zero, int32_t lo, int32_t hi) {
   const __m512i zeros = _mm512_set1_epi16(static_cast<int16_t>(zero));
   const __m512i a = v[0].part[0];
@@ -56,6 +56,7 @@ OCTET_ALWAYS_INLINE Codes pack_codes(const Ints (&v)[N], int32_t zero, int32_t l
   const __m512i cd = N > 2 ? _mm512_adds_epi16(_mm512_packs_epi32(c, d), zeros) : ab;
   __m512i bytes = _mm512_packus_epi16(ab, cd);  // 4 bytes of a, b, c, d from each quarter
   bytes = _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), bytes);
+  if (!Clamp) return bytes;
   bytes = _mm512_max_epu8(bytes, _mm512_set1_epi8(static_cast<char>(lo)));
   return _mm512_min_epu8(bytes, _mm512_set1_epi8(static_cast<char>(hi)));
 }
@@ -127,7 +128,7 @@ OCTET_ALWAYS_INLINE Ints round_to_ints(Floats a) {
   return {{_mm256_cvtps_epi32(a.part[0]), _mm256_cvtps_epi32(a.part[1])}};
 }
 
-template <int N>
+template <int N, bool Clamp = true>
 OCTET_ALWAYS_INLINE Codes pack_codes(const Ints (&v)[N], int32_t zero, int32_t lo, int32_t hi) {
   const __m256i zeros = _mm256_set1_epi16(static_cast<int16_t>(zero));
   const Ints& second = v[N > 1 ? 1 : 0];
@@ -135,6 +136,7 @@ OCTET_ALWAYS_INLINE Codes pack_codes(const Ints (&v)[N], int32_t zero, int32_t l
   const __m256i cd = N > 1 ? _mm256_adds_epi16(_mm256_packs_epi32(second.part[0], second.part[1]), zeros) : ab;
   __m256i bytes = _mm256_packus_epi16(ab, cd);  // 4 bytes of each part from each half
   bytes = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  if (!Clamp) return bytes;
   bytes = _mm256_max_epu8(bytes, _mm256_set1_epi8(static_cast<char>(lo)));
   return _mm256_min_epu8(bytes, _mm256_set1_epi8(static_cast<char>(hi)));
 }

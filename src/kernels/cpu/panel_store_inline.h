@@ -7,6 +7,18 @@
 namespace octet::cpu {
 namespace {
 
+// Calls multiply(first pixel, rows) for blocks of at most max_rows pixels, as even as they can be.
+template <class Multiply>
+OCTET_ALWAYS_INLINE void for_each_block(int64_t pixels, int64_t max_rows, Multiply multiply) {
+  const int64_t blocks = (pixels + max_rows - 1) / max_rows;
+  const int64_t rows = pixels / blocks, larger = pixels % blocks;
+  for (int64_t b = 0, begin = 0; b < blocks; ++b) {
+    const int64_t count = rows + (b < larger ? 1 : 0);
+    multiply(begin, count);
+    begin += count;
+  }
+}
+
 // For a panel of N vectors, made once for all its blocks of pixels.
 template <int N>
 class PanelStore {
@@ -20,21 +32,21 @@ class PanelStore {
   OCTET_ALWAYS_INLINE void store(const int32_t* sums, int64_t pixel, int64_t rows) const {
     if (plan_.plain) {
       uint8_t* dst = static_cast<uint8_t*>(call_.dst) + pixel * call_.dst_stride;
-      if (!plan_.may_overflow && call_.channels == 16 * N) store_plain<false>(sums, rows, dst, 16 * N);
-      else store_plain<true>(sums, rows, dst, call_.channels);
+      if (plan_.simple && call_.channels == 16 * N) store_plain<true>(sums, rows, dst, 16 * N);
+      else store_plain<false>(sums, rows, dst, call_.channels);
     } else {
       store_general(sums, pixel, rows);
     }
   }
 
  private:
-  template <bool MayOverflow>
+  template <bool Simple>
   OCTET_ALWAYS_INLINE void store_plain(const int32_t* sums, int64_t rows, uint8_t* dst, int channels) const {
     const Grid grid = plan_.store.first;
     for (int64_t r = 0; r < rows; ++r, sums += 16 * N, dst += call_.dst_stride) {
       Ints v[N];
       for (int i = 0; i < N; ++i) v[i] = load_ints(sums + 16 * i);
-      store_plain_row<N>(v, parameters_.multiplier, grid, MayOverflow, dst, channels);
+      store_plain_row<N, Simple>(v, parameters_.multiplier, grid, dst, channels);
     }
   }
 

@@ -13,6 +13,7 @@ struct StorePlan {
   Store store;
   bool plain = false;        // sums to codes by multiplier alone
   bool may_overflow = true;  // a product may leave the range of int32
+  bool simple = false;       // plain, to all codes 0..255, and no product overflows
 };
 
 // For channels [oc_begin, oc_begin + channels).
@@ -26,6 +27,7 @@ OCTET_ALWAYS_INLINE StorePlan plan_store(const Store& store, int64_t oc_begin, i
   const float* multiplier = store.multiplier + oc_begin;
   for (int64_t c = 0; c < channels; ++c) below_one &= (multiplier[c] < 1.0f) & (multiplier[c] > -1.0f);
   plan.may_overflow = !below_one;
+  plan.simple = plan.plain && below_one && store.first.lo == 0 && store.first.hi == 255;
   return plan;
 }
 
@@ -81,16 +83,17 @@ OCTET_ALWAYS_INLINE StoreParameters<N> load_parameters(const Store& store, const
 
 constexpr float kBeyondCodes = 1048576.0f;  // above every code, far inside int32
 
-template <int N>
+// Simple: codes 0..255, and no product overflows.
+template <int N, bool Simple>
 OCTET_ALWAYS_INLINE void store_plain_row(const Ints (&sums)[N], const Floats (&multiplier)[N], const Grid& grid,
-                                         bool may_overflow, uint8_t* dst, int channels) {
+                                         uint8_t* dst, int channels) {
   Ints codes[N];
   for (int i = 0; i < N; ++i) {
     Floats v = multiply(to_floats(sums[i]), multiplier[i]);
-    if (may_overflow) v = minimum(v, all_floats(kBeyondCodes));
+    if (!Simple) v = minimum(v, all_floats(kBeyondCodes));
     codes[i] = round_to_ints(v);
   }
-  store_codes<N>(dst, pack_codes<N>(codes, grid.zero, grid.lo, grid.hi), channels);
+  store_codes<N>(dst, pack_codes<N, !Simple>(codes, grid.zero, grid.lo, grid.hi), channels);
 }
 
 // In place on 16 N floats, through memory: curves are long, and only one copy of them should exist in a file.
@@ -177,7 +180,8 @@ OCTET_ALWAYS_INLINE void store_columns(const StorePlan& plan, const StoreBlock& 
     for (int64_t r = 0; r < block.rows; ++r, sums += block.ld, dst += block.dst_stride) {
       Ints v[N];
       for (int i = 0; i < N; ++i) v[i] = add(load_ints(sums + 16 * i), p.compensation[i]);
-      store_plain_row<N>(v, p.multiplier, store.first, plan.may_overflow, dst, channels);
+      if (plan.simple) store_plain_row<N, true>(v, p.multiplier, store.first, dst, channels);
+      else store_plain_row<N, false>(v, p.multiplier, store.first, dst, channels);
     }
     return;
   }
