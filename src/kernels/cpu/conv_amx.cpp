@@ -25,8 +25,12 @@ struct Context {
   const ConvCall* call = nullptr;
   TileStore store;
   const int64_t* offsets = nullptr;  // of groups
-  int32_t* sums = nullptr;           // [2 * kTileRows][kAmxSumsColumns]
+  int32_t* sums = nullptr;           // two of [2 * kTileRows][kAmxSumsColumns], in turn
+  int64_t turn = 0;
   int64_t tile_rows = kTileRows;
+  Region region;
+  PendingRows pending;  // of the block before
+  RowTarget target;
 };
 
 struct alignas(64) TileConfig {
@@ -47,20 +51,63 @@ void load_config(int64_t tile_rows) {
   _tile_loadconfig(&config);
 }
 
+// Nothing to store between tile instructions.
+struct NoStore {
+  OCTET_ALWAYS_INLINE void between_tiles() {}
+};
+
+// Spreads the pending rows over the half steps of a block.
+template <int C, Form kForm>
+struct StoreBetween {
+  RowStore<C, kForm> store;
+  PendingRows& rows;
+  int64_t every;  // half steps
+  int64_t at_once;
+  int64_t wait;
+
+  OCTET_ALWAYS_INLINE StoreBetween(Context& c, int64_t half_steps)
+      : store(c.store, c.target, c.pending), rows(c.pending) {
+    constexpr int64_t kRows = 4 / C;
+    const int64_t stores = (rows.count + kRows - 1) / kRows;
+    at_once = (stores + half_steps - 1) / half_steps;
+    const int64_t times = at_once > 0 ? (stores + at_once - 1) / at_once : 1;
+    every = half_steps / times;
+    wait = every;
+  }
+  OCTET_ALWAYS_INLINE void between_tiles() {
+    if (--wait > 0) return;
+    wait = every;
+    for (int64_t i = 0; i < at_once && rows.next < rows.count; ++i, rows.next += 4 / C) store.step(rows, rows.next);
+  }
+};
+
+// A block: one or two tiles of positions by one or two panels of channels.
+struct Block {
+  const uint8_t* a0 = nullptr;
+  const uint8_t* a1 = nullptr;
+  bool two_rows = false;
+  int64_t panel = 0;
+  int64_t panel_end = 0;
+  int32_t* sums = nullptr;
+};
+
 // sums[TM tiles of positions][TN tiles of channels] = constants + A * B
-template <int TM, int TN>
-OCTET_ALWAYS_INLINE void multiply_block(const Context& c, const uint8_t* a0, const uint8_t* a1, int64_t row_bytes,
-                                        const uint8_t* b, const int32_t* constants, int32_t* sums) {
+template <int TM, int TN, class Between>
+OCTET_ALWAYS_INLINE void multiply_panel(const Context& c, const Block& block, int64_t panel, Between& between) {
+  const AmxPlan& plan = *c.plan;
+  const auto* constants = reinterpret_cast<const int32_t*>(c.call->packed) + panel * kPanelChannels;
+  const uint8_t* b = c.call->packed + amx_constants_bytes(plan) + panel * plan.steps() * 2 * kBTileBytes;
+  const int64_t row_bytes = c.region.row_bytes;
   _tile_loadd(0, constants, 0);  // a stride of 0 repeats the row
   if (TM > 1) _tile_loadd(2, constants, 0);
   if (TN > 1) _tile_loadd(1, constants + 16, 0);
   if (TM > 1 && TN > 1) _tile_loadd(3, constants + 16, 0);
-  const int64_t groups = c.plan->groups();
-  const int64_t chunks = c.plan->chunks;
+  const int64_t groups = plan.groups();
+  const int64_t chunks = plan.chunks;
   for (int64_t g = 0; g < groups; ++g) {
-    const uint8_t* p0 = a0 + c.offsets[g];
-    const uint8_t* p1 = a1 + c.offsets[g];
-    for (int64_t i = 0; i < chunks; ++i) {
+    const uint8_t* p0 = block.a0 + c.offsets[g];
+    const uint8_t* p1 = block.a1 + c.offsets[g];
+    for (int64_t i = 0; i < chunks; ++i, p0 += kTileBytes, p1 += kTileBytes, b += TN * kBTileBytes) {
       _tile_loadd(6, b, 64);
       _tile_loadd(4, p0, row_bytes);
       _tile_dpbusd(0, 4, 6);
@@ -68,90 +115,118 @@ OCTET_ALWAYS_INLINE void multiply_block(const Context& c, const uint8_t* a0, con
         _tile_loadd(5, p1, row_bytes);
         _tile_dpbusd(2, 5, 6);
       }
+      between.between_tiles();
       if (TN > 1) {
         _tile_loadd(7, b + kBTileBytes, 64);
         _tile_dpbusd(1, 4, 7);
         if (TM > 1) _tile_dpbusd(3, 5, 7);
+        between.between_tiles();
       }
-      p0 += kTileBytes;
-      p1 += kTileBytes;
-      b += TN * kBTileBytes;
     }
   }
+  int32_t* sums = block.sums + (panel - block.panel) * kPanelChannels;
   _tile_stored(0, sums, kSumsStride);
   if (TN > 1) _tile_stored(1, sums + 16, kSumsStride);
-  int32_t* second = sums + c.tile_rows * kAmxSumsColumns;
-  if (TM > 1) _tile_stored(2, second, kSumsStride);
-  if (TM > 1 && TN > 1) _tile_stored(3, second + 16, kSumsStride);
+  sums += c.tile_rows * kAmxSumsColumns;
+  if (TM > 1) _tile_stored(2, sums, kSumsStride);
+  if (TM > 1 && TN > 1) _tile_stored(3, sums + 16, kSumsStride);
 }
 
-void multiply_any(const Context& c, bool two_rows, bool two_columns, const uint8_t* a0, const uint8_t* a1,
-                  int64_t row_bytes, const uint8_t* b, const int32_t* constants, int32_t* sums) {
-  if (two_rows && two_columns) multiply_block<2, 2>(c, a0, a1, row_bytes, b, constants, sums);
-  else if (two_rows) multiply_block<2, 1>(c, a0, a1, row_bytes, b, constants, sums);
-  else if (two_columns) multiply_block<1, 2>(c, a0, a1, row_bytes, b, constants, sums);
-  else multiply_block<1, 1>(c, a0, a1, row_bytes, b, constants, sums);
+void multiply_alone(const Context& c, const Block& block, int64_t panel) {
+  const bool two_columns = panel * 2 + 1 < c.plan->channel_tiles;
+  NoStore none;
+  if (block.two_rows && two_columns) multiply_panel<2, 2>(c, block, panel, none);
+  else if (block.two_rows) multiply_panel<2, 1>(c, block, panel, none);
+  else if (two_columns) multiply_panel<1, 2>(c, block, panel, none);
+  else multiply_panel<1, 1>(c, block, panel, none);
 }
 
-// Stores positions [begin, end) of the region, whose sums are the consecutive rows of `sums`, at channels oc onwards.
-void store_positions(const Context& c, const Region& region, int64_t begin, int64_t end, const int32_t* sums,
-                     int64_t oc, int channels) {
-  const ConvCall& call = *c.call;
-  const int64_t element = call.store.to_float ? 4 : 1;
-  StoreBlock block;
-  block.ld = kAmxSumsColumns;
-  block.oc_begin = oc;
-  block.channels = channels;
-  block.dst_stride = call.dst_pixel_stride;
-  block.residual_stride = call.residual_pixel_stride;
-  while (begin < end) {
-    const int64_t row = begin / region.pitch;
-    const int64_t row_start = row * region.pitch;
-    const int64_t row_end = row_start + region.valid;
-    const int64_t stop = row_end < end ? row_end : end;
-    if (begin < stop) {
-      const int64_t pixel = region.first_pixel + row * region.valid + (begin - row_start);
-      block.sums = sums;
-      block.rows = stop - begin;
-      block.dst = static_cast<char*>(call.dst) + (pixel * call.dst_pixel_stride + oc) * element;
-      if (call.residual != nullptr) block.residual = call.residual + pixel * call.residual_pixel_stride + oc;
-      store_tile_block(c.store, block);
-    }
-    int64_t next = row_start + region.pitch;
-    if (next > end) next = end;
-    sums += (next - begin) * kAmxSumsColumns;
-    begin = next;
+template <int C, Form kForm>
+[[gnu::noinline]] void multiply_and_store(Context& c, const Block& block) {
+  StoreBetween<C, kForm> between(c, (block.panel_end - block.panel) * c.plan->steps() * 2);
+  for (int64_t p = block.panel; p < block.panel_end; ++p) multiply_panel<2, 2>(c, block, p, between);
+}
+
+// Multiplies the block; stores the pending rows meanwhile, where that pays and there is code for it, or after.
+template <int C>
+bool multiply_and_store_form(Context& c, const Block& block) {
+  switch (c.store.form) {
+    case Form::kPlain: multiply_and_store<C, Form::kPlain>(c, block); return true;
+    case Form::kTable: multiply_and_store<C, Form::kTable>(c, block); return true;
+    case Form::kAdd: multiply_and_store<C, Form::kAdd>(c, block); return true;
+    case Form::kTableAdd: multiply_and_store<C, Form::kTableAdd>(c, block); return true;
+    default: return false;
   }
+}
+
+void multiply_block(Context& c, const Block& block) {
+  bool done = false;
+  if (c.pending.count > 0 && block.two_rows && block.panel_end * 2 <= c.plan->channel_tiles) {
+    if (c.pending.channels > 32) done = multiply_and_store_form<4>(c, block);
+    else if (c.pending.channels > 16) done = multiply_and_store_form<2>(c, block);
+  }
+  if (!done) {
+    for (int64_t p = block.panel; p < block.panel_end; ++p) multiply_alone(c, block, p);
+  }
+  store_pending(c.store, c.target, c.pending);
+}
+
+// Lists positions [begin, end), whose sums are consecutive rows, as pending.
+void add_pending(Context& c, int64_t begin, int64_t end, const int32_t* sums) {
+  const Region& region = c.region;
+  PendingRows& rows = c.pending;
+  int64_t row = region.count > region.pitch ? begin / region.pitch : 0;
+  int64_t column = begin - row * region.pitch;
+  int64_t n = rows.count;
+  for (; begin < end; ++begin, ++column, sums += kAmxSumsColumns) {
+    if (column == region.pitch) {
+      column = 0;
+      ++row;
+    }
+    rows.sums[n] = sums;
+    rows.pixel[n] = region.first_pixel + row * region.valid + column;
+    n += column < region.valid;
+  }
+  rows.count = n;
 }
 
 // Positions from `begin` (one or two tiles) by one or two panels from `panel`: at most 64 channels.
-void run_block(const Context& c, const Region& region, int64_t begin, int64_t panel, int64_t panel_end) {
-  const AmxPlan& plan = *c.plan;
+void run_block(Context& c, int64_t begin, int64_t panel, int64_t panel_end) {
+  const Region& region = c.region;
+  const ConvCall& call = *c.call;
   const int64_t rows = c.tile_rows;
   // A last tile that would stick out is moved back; rows that it has in common with the one before are not stored.
   const int64_t limit = region.count - rows;
   const int64_t start0 = begin < limit ? begin : limit;
   const int64_t start1 = begin + rows < limit ? begin + rows : limit;
-  const bool two_rows = begin + rows < region.count;
-  const uint8_t* a0 = region.a + start0 * region.row_bytes;
-  const uint8_t* a1 = region.a + start1 * region.row_bytes;
-  const uint8_t* weights = c.call->packed + amx_constants_bytes(plan);
-  const auto* constants = reinterpret_cast<const int32_t*>(c.call->packed);
-  int32_t* sums = c.sums;
+  Block block;
+  block.a0 = region.a + start0 * region.row_bytes;
+  block.a1 = region.a + start1 * region.row_bytes;
+  block.two_rows = begin + rows < region.count;
+  block.panel = panel;
+  block.panel_end = panel_end;
+  block.sums = c.sums + c.turn * (kAmxSumsBytes / 8);
+  c.turn ^= 1;
+  multiply_block(c, block);
   const int64_t oc = panel * kPanelChannels;
-  for (int64_t p = panel; p < panel_end; ++p) {
-    const bool two_columns = p * 2 + 1 < plan.channel_tiles;
-    multiply_any(c, two_rows, two_columns, a0, a1, region.row_bytes, weights + p * plan.steps() * 2 * kBTileBytes,
-                 constants + p * kPanelChannels, sums + (p - panel) * kPanelChannels);
-  }
-  const int64_t left = c.call->problem->geometry.oc - oc;
+  const int64_t left = call.problem->geometry.oc - oc;
   const int64_t most = (panel_end - panel) * kPanelChannels;
-  const int channels = static_cast<int>(left < most ? left : most);
+  c.pending.count = 0;
+  c.pending.next = 0;
+  c.pending.oc = oc;
+  c.pending.channels = left < most ? left : most;
+  c.target.dst = static_cast<uint8_t*>(call.dst) + oc * (call.store.to_float ? 4 : 1);
+  if (call.residual != nullptr) c.target.residual = call.residual + oc;
   const int64_t end0 = begin + rows < region.count ? begin + rows : region.count;
-  store_positions(c, region, begin, end0, sums + (begin - start0) * kAmxSumsColumns, oc, channels);
-  if (!two_rows) return;
-  const int64_t end1 = end0 + rows < region.count ? end0 + rows : region.count;
-  store_positions(c, region, end0, end1, sums + (rows + end0 - start1) * kAmxSumsColumns, oc, channels);
+  add_pending(c, begin, end0, block.sums + (begin - start0) * kAmxSumsColumns);
+  if (block.two_rows) {
+    const int64_t end1 = end0 + rows < region.count ? end0 + rows : region.count;
+    add_pending(c, end0, end1, block.sums + (rows + end0 - start1) * kAmxSumsColumns);
+  }
+  for (int64_t i = 0; i < 3 && c.pending.count > 0; ++i) {  // steps of several rows may repeat the last
+    c.pending.sums[c.pending.count + i] = c.pending.sums[c.pending.count - 1];
+    c.pending.pixel[c.pending.count + i] = c.pending.pixel[c.pending.count - 1];
+  }
 }
 
 // Weights are walked once for every kWalk positions, so that codes and results of the walk stay in the near caches;
@@ -159,7 +234,8 @@ void run_block(const Context& c, const Region& region, int64_t begin, int64_t pa
 constexpr int64_t kWalk = 256;
 constexpr int64_t kFarWeights = 1 << 20;
 
-void run_region(Context& c, const Region& region, const AmxTask& task) {
+void run_region(Context& c, const AmxTask& task) {
+  const Region& region = c.region;
   const int64_t tiles = (region.count + kTileRows - 1) / kTileRows;
   c.tile_rows = (region.count + tiles - 1) / tiles;
   load_config(c.tile_rows);
@@ -171,9 +247,11 @@ void run_region(Context& c, const Region& region, const AmxTask& task) {
     const int64_t last = first + walk < region.count ? first + walk : region.count;
     for (int64_t p = task.panel_begin; p < task.panel_end; p += 2) {
       const int64_t p_end = p + 2 < task.panel_end ? p + 2 : task.panel_end;
-      for (int64_t m = first; m < last; m += block) run_block(c, region, m, p, p_end);
+      for (int64_t m = first; m < last; m += block) run_block(c, m, p, p_end);
     }
   }
+  store_pending(c.store, c.target, c.pending);
+  c.pending.count = 0;
 }
 
 // Copies `count` pixels of `bytes` codes.
@@ -256,7 +334,7 @@ void run_bands(Context& c, const AmxTask& task, int64_t* offsets, uint8_t* copy)
   const AmxPlan& plan = *c.plan;
   const ConvCall& call = *c.call;
   const ConvGeometry& g = call.problem->geometry;
-  Region region;
+  Region& region = c.region;
   region.a = copy;
   region.row_bytes = plan.stride_w * plan.pixel_bytes;
   region.pitch = plan.positions;
@@ -271,7 +349,7 @@ void run_bands(Context& c, const AmxTask& task, int64_t* offsets, uint8_t* copy)
     fill_offsets(plan, g, count, offsets);
     region.count = (count - 1) * plan.positions + g.ow;
     region.first_pixel = begin * g.ow;
-    run_region(c, region, task);
+    run_region(c, task);
     begin += count;
   }
 }
@@ -287,17 +365,19 @@ void run_amx_task(const AmxPlan& plan, const ConvCall& call, const AmxTask& task
   const int64_t channels = left < most ? left : most;
   c.store = plan_tile_store(call.store, task.panel_begin * kPanelChannels, channels);
   c.sums = reinterpret_cast<int32_t*>(scratch);
+  c.target.dst_stride = call.dst_pixel_stride;
+  c.target.residual_stride = call.residual_pixel_stride;
   auto* offsets = reinterpret_cast<int64_t*>(scratch + kAmxSumsBytes);
   c.offsets = offsets;
   if (plan.direct) {
     offsets[0] = 0;
-    Region region;
+    Region& region = c.region;
     region.a = call.src + task.begin * call.src_pixel_stride;
     region.row_bytes = call.src_pixel_stride;
     region.count = task.end - task.begin;
     region.pitch = region.valid = region.count;
     region.first_pixel = task.begin;
-    run_region(c, region, task);
+    run_region(c, task);
   } else {
     run_bands(c, task, offsets, scratch + kAmxSumsBytes + amx_offsets_bytes(plan));
   }

@@ -53,9 +53,9 @@ OCTET_ALWAYS_INLINE constexpr int64_t amx_constants_bytes(const AmxPlan& plan) {
   return plan.channel_tiles * kTileChannels * 4;
 }
 
-// Scratch: sums of a block, then offsets of groups, then the copy.
+// Scratch: sums of two blocks, then offsets of groups, then the copy.
 constexpr int64_t kAmxSumsColumns = 64;
-constexpr int64_t kAmxSumsBytes = 2 * kTileRows * kAmxSumsColumns * 4;
+constexpr int64_t kAmxSumsBytes = 2 * 2 * kTileRows * kAmxSumsColumns * 4;
 OCTET_ALWAYS_INLINE constexpr int64_t amx_offsets_bytes(const AmxPlan& plan) {
   return (plan.groups() * 8 + 63) / 64 * 64;
 }
