@@ -24,10 +24,15 @@ struct DotWords {
     quarters[2] = _mm256_unpacklo_epi16(b, d);
     quarters[3] = _mm256_unpackhi_epi16(b, d);
   }
+  // One register of the two pixels of 16 bytes that the pointers name, and back.
   template <int kWidth>
-  static OCTET_ALWAYS_INLINE __m256i load_narrow(const uint8_t* p, int64_t step) {
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i*)p)),
-                                   _mm_loadu_si128((const __m128i*)(p + step)), 1);
+  static OCTET_ALWAYS_INLINE __m256i join(const uint8_t* const* p) {
+    return _mm256_loadu2_m128i((const __m128i*)p[1], (const __m128i*)p[0]);
+  }
+  template <int kWidth>
+  static OCTET_ALWAYS_INLINE void split(uint8_t* to, int64_t stride, __m256i codes) {
+    _mm_storeu_si128((__m128i*)to, _mm256_castsi256_si128(codes));
+    _mm_storeu_si128((__m128i*)(to + stride), _mm256_extracti128_si256(codes, 1));
   }
   template <int kWidth>
   static OCTET_ALWAYS_INLINE void copy_narrow(uint8_t* to, const uint8_t* from, int64_t channels) {

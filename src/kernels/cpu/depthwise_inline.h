@@ -48,60 +48,80 @@ OCTET_ALWAYS_INLINE void find_rows(const DepthwisePass& pass, int64_t set, Depth
   }
 }
 
-// One register from pixels x, x + stride, ... of a row, kWidth bytes of each.
+// One register from pixels that are `step` bytes apart, kWidth bytes of each.
 template <class D, int kWidth>
-OCTET_ALWAYS_INLINE typename D::V::Bytes load_pixels(const DepthwiseRow& row, int64_t x, int64_t stride) {
-  const uint8_t* p = row.first + x * row.step;
+OCTET_ALWAYS_INLINE typename D::V::Bytes load_pixels(const uint8_t* p, int64_t step) {
   if constexpr (kWidth == D::V::kBytes) return D::V::load(p);
-  return D::template load_narrow<kWidth>(p, stride * row.step);
+  const uint8_t* const each[4] = {p, p + step, p + 2 * step, p + 3 * step};
+  return D::template join<kWidth>(each);
 }
 
-// The same where some of the pixels lie outside the image.
+// The same from pixels x, x + stride, ... of which some lie outside the image.
 template <class D, int kWidth>
 OCTET_ALWAYS_INLINE typename D::V::Bytes load_edge(const DepthwiseRow& row, int64_t x, int64_t stride, int64_t size,
                                                    const uint8_t* padding) {
-  alignas(64) uint8_t bytes[D::V::kBytes];
-  for (int64_t i = 0; i < D::V::kBytes / kWidth; ++i) {
+  if constexpr (kWidth == D::V::kBytes) return D::V::load(padding);
+  const uint8_t* each[4];
+  for (int64_t i = 0; i < 4; ++i) {
     const int64_t at = x + i * stride;
-    __builtin_memcpy(bytes + i * kWidth, at >= 0 && at < size ? row.first + at * row.step : padding, kWidth);
+    each[i] = at >= 0 && at < size ? row.first + at * row.step : padding;
   }
-  return D::V::load(bytes);
+  return D::template join<kWidth>(each);
+}
+
+// Slots [slot, end) of the columns x0, x0 + stride, ...
+template <class D, int kWidth>
+OCTET_ALWAYS_INLINE void interleave_columns(const DepthwisePass& pass, const DepthwiseRow* rows, int64_t x0,
+                                            int64_t slot, int64_t end, uint8_t* quarters) {
+  using V = typename D::V;
+  constexpr int64_t kPixels = V::kBytes / kWidth;  // in a register
+  const ConvGeometry& g = pass.call->problem->geometry;
+  const int64_t stride = g.stride_w, plane_bytes = pass.plan->plane_bytes;
+  const auto put = [&](const typename V::Bytes* in) __attribute__((always_inline)) {
+    typename V::Bytes out[4];
+    D::interleave(in, out);
+    for (int64_t q = 0; q < 4; ++q) V::store(quarters + q * plane_bytes + slot * kWidth, out[q]);
+  };
+  const auto edge = [&]() __attribute__((always_inline)) {
+    typename V::Bytes in[D::kLaneRows];
+    for (int64_t k = 0; k < D::kLaneRows; ++k)
+      in[k] = load_edge<D, kWidth>(rows[k], x0 + slot * stride, stride, g.iw, pass.padding);
+    put(in);
+  };
+  for (; slot < end && x0 + slot * stride < 0; slot += kPixels) edge();
+  const uint8_t* at[D::kLaneRows];
+  int64_t steps[D::kLaneRows];
+  for (int64_t k = 0; k < D::kLaneRows; ++k) {
+    at[k] = rows[k].first + (x0 + slot * stride) * rows[k].step;
+    steps[k] = stride * rows[k].step;
+  }
+  for (; slot < end && x0 + (slot + kPixels - 1) * stride < g.iw; slot += kPixels) {
+    typename V::Bytes in[D::kLaneRows];
+#pragma GCC unroll 4
+    for (int64_t k = 0; k < D::kLaneRows; ++k) {
+      in[k] = load_pixels<D, kWidth>(at[k], steps[k]);
+      at[k] += kPixels * steps[k];
+    }
+    put(in);
+  }
+  for (; slot < end; slot += kPixels) edge();
 }
 
 template <class D, int kWidth>
 void interleave_set(const DepthwisePass& pass, int64_t set) {
-  using V = typename D::V;
-  constexpr int64_t kPixels = V::kBytes / kWidth;  // in a register
+  constexpr int64_t kRun = 16;  // slots after which the next residue has its turn: they share cache lines
   const DepthwisePlan& plan = *pass.plan;
   const ConvGeometry& g = pass.call->problem->geometry;
   DepthwiseRow rows[D::kLaneRows];
   find_rows<D>(pass, set, rows);
-  const int64_t stride = g.stride_w;
-  const int64_t slots = pass.count + (g.kw - 1) * g.dilation_w / stride + 1;
+  const int64_t slots = pass.count + (g.kw - 1) * g.dilation_w / g.stride_w + 1;
   uint8_t* quarters = pass.planes + set * 4 * plan.plane_bytes;
-  for (int64_t residue = 0; residue < stride; ++residue, quarters += plan.slots * kWidth) {
-    const int64_t x0 = pass.first * stride + residue - g.pad_left;
-    const auto put = [&](int64_t slot, const typename V::Bytes* in) __attribute__((always_inline)) {
-      typename V::Bytes out[4];
-      D::interleave(in, out);
-      for (int64_t q = 0; q < 4; ++q) V::store(quarters + q * plan.plane_bytes + slot * kWidth, out[q]);
-    };
-    const auto edge = [&](int64_t slot) __attribute__((always_inline)) {
-      typename V::Bytes in[D::kLaneRows];
-      for (int64_t k = 0; k < D::kLaneRows; ++k) {
-        in[k] = kPixels == 1 ? V::load(pass.padding)
-                             : load_edge<D, kWidth>(rows[k], x0 + slot * stride, stride, g.iw, pass.padding);
-      }
-      put(slot, in);
-    };
-    int64_t slot = 0;
-    for (; slot < slots && x0 + slot * stride < 0; slot += kPixels) edge(slot);
-    for (; slot < slots && x0 + (slot + kPixels - 1) * stride < g.iw; slot += kPixels) {
-      typename V::Bytes in[D::kLaneRows];
-      for (int64_t k = 0; k < D::kLaneRows; ++k) in[k] = load_pixels<D, kWidth>(rows[k], x0 + slot * stride, stride);
-      put(slot, in);
-    }
-    for (; slot < slots; slot += kPixels) edge(slot);
+  for (int64_t slot = 0; slot < slots; slot += kRun) {
+    const int64_t end = slots - slot < kRun || g.stride_w == 1 ? slots : slot + kRun;
+    for (int64_t residue = 0; residue < g.stride_w; ++residue)
+      interleave_columns<D, kWidth>(pass, rows, pass.first * g.stride_w + residue - g.pad_left, slot, end,
+                                    quarters + residue * plan.slots * kWidth);
+    if (end == slots) return;
   }
 }
 
@@ -155,6 +175,8 @@ OCTET_ALWAYS_INLINE void store_pixels(uint8_t* dst, int64_t stride, typename D::
     V::store(dst, codes);
   } else if constexpr (kPixels == 1) {
     V::store(dst, codes, channels);
+  } else if (channels == kWidth && pixels == kPixels) {
+    D::template split<kWidth>(dst, stride, codes);
   } else {
     alignas(64) uint8_t bytes[2 * V::kBytes];
     V::store(bytes, codes);

@@ -22,17 +22,28 @@ struct DotVnni {
     quarters[2] = _mm512_unpacklo_epi16(b, d);
     quarters[3] = _mm512_unpackhi_epi16(b, d);
   }
+  // One register of the pixels that the pointers name, and back.
   template <int kWidth>
-  static OCTET_ALWAYS_INLINE __m512i load_narrow(const uint8_t* p, int64_t step) {
+  static OCTET_ALWAYS_INLINE __m512i join(const uint8_t* const* p) {
     if constexpr (kWidth == 32) {
-      return _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_loadu_si256((const __m256i*)p)),
-                                _mm256_loadu_si256((const __m256i*)(p + step)), 1);
+      return _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_loadu_si256((const __m256i*)p[0])),
+                                _mm256_loadu_si256((const __m256i*)p[1]), 1);
     } else {
-      const auto pair = [](const uint8_t* first, const uint8_t* second) __attribute__((always_inline)) {
-        return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i*)first)),
-                                       _mm_loadu_si128((const __m128i*)second), 1);
-      };
-      return _mm512_inserti64x4(_mm512_castsi256_si512(pair(p, p + step)), pair(p + 2 * step, p + 3 * step), 1);
+      return _mm512_inserti64x4(
+          _mm512_castsi256_si512(_mm256_loadu2_m128i((const __m128i*)p[1], (const __m128i*)p[0])),
+          _mm256_loadu2_m128i((const __m128i*)p[3], (const __m128i*)p[2]), 1);
+    }
+  }
+  template <int kWidth>
+  static OCTET_ALWAYS_INLINE void split(uint8_t* to, int64_t stride, __m512i codes) {
+    if constexpr (kWidth == 32) {
+      _mm256_storeu_si256((__m256i*)to, _mm512_castsi512_si256(codes));
+      _mm256_storeu_si256((__m256i*)(to + stride), _mm512_extracti64x4_epi64(codes, 1));
+    } else {
+      _mm_storeu_si128((__m128i*)to, _mm512_castsi512_si128(codes));
+      _mm_storeu_si128((__m128i*)(to + stride), _mm512_extracti32x4_epi32(codes, 1));
+      _mm_storeu_si128((__m128i*)(to + 2 * stride), _mm512_extracti32x4_epi32(codes, 2));
+      _mm_storeu_si128((__m128i*)(to + 3 * stride), _mm512_extracti32x4_epi32(codes, 3));
     }
   }
   template <int kWidth>
