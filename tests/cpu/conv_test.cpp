@@ -48,7 +48,7 @@ TEST(ConvKernels, RandomGeometryAndStoreEqualReference) {
     random_case_of(rng, random_geometry(rng), static_cast<Values>(i % 3), c);
     ASSERT_NO_FATAL_FAILURE(check_case(c, runs)) << "case " << i;
   }
-  expect_all_ran(runs, {"vnni", "avx2-pairs", "avx2-words"});
+  expect_all_ran(runs, {"vnni", "avx2-winograd", "avx2-pairs", "avx2-words"});
 }
 
 // Shapes of real networks, shrunk where only the number of pixels would be large.
@@ -59,7 +59,8 @@ TEST(ConvKernels, NetworkLayersEqualReference) {
   const Shape shapes[] = {{4, 37, 64, 7, 2, 3},   {3, 33, 32, 3, 2, 1},   {64, 14, 64, 3, 1, 1},
                           {64, 15, 128, 3, 2, 1}, {256, 7, 64, 1, 1, 0},  {128, 14, 256, 1, 2, 0},
                           {512, 7, 64, 3, 1, 1},  {24, 14, 144, 1, 1, 0}, {2048, 1, 100, 1, 1, 0},
-                          {160, 7, 960, 1, 1, 0}, {16, 20, 255, 1, 1, 0}, {48, 13, 48, 3, 1, 1}};
+                          {160, 7, 960, 1, 1, 0}, {16, 20, 255, 1, 1, 0}, {48, 13, 48, 3, 1, 1},
+                          {20, 9, 33, 3, 1, 1},   {17, 12, 5, 3, 1, 0},   {64, 1, 16, 3, 1, 1}};
   Rng rng(2);
   std::map<std::string, int> runs;
   for (const Shape& s : shapes) {
@@ -76,7 +77,7 @@ TEST(ConvKernels, NetworkLayersEqualReference) {
       ASSERT_NO_FATAL_FAILURE(check_case(c, runs));
     }
   }
-  expect_all_ran(runs, {"vnni", "avx2-pairs", "avx2-words"});
+  expect_all_ran(runs, {"vnni", "avx2-winograd", "avx2-pairs", "avx2-words"});
 }
 
 // Several bands per image: wide rows, and inputs larger than a band.
@@ -95,7 +96,7 @@ TEST(ConvKernels, LargeImagesEqualReference) {
     random_case_of(rng, g, Values::kSmall, c);
     ASSERT_NO_FATAL_FAILURE(check_case(c, runs));
   }
-  expect_all_ran(runs, {"vnni", "avx2-pairs", "avx2-words"});
+  expect_all_ran(runs, {"vnni", "avx2-winograd", "avx2-pairs", "avx2-words"});
 }
 
 // An element-wise addition may write over its own operand.
