@@ -9,7 +9,8 @@ struct DotWords {
   using V = Avx2;
   using Lookup = ShuffleLookup<Avx2>;
   static constexpr int64_t kLaneRows = 2;
-  static constexpr int64_t kPixels = 2;
+  static constexpr int kRegisters = 4;
+  static constexpr int kRegistersOf3x3 = 2;
   static constexpr int64_t kTapsOf3x3 = 6;
 
   static OCTET_ALWAYS_INLINE __m256i dot(__m256i sum, __m256i codes, __m256i weights) {

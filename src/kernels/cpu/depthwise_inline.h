@@ -1,6 +1,6 @@
 // depthwise.h for one instruction set, given by D: D::V are the vectors of pixel_simd_*.h, D::kLaneRows rows go into
-// a 32-bit lane, D::kPixels registers of output pixels are summed at once, D::dot() multiplies and adds a lane's
-// rows. Everything is local to the file that includes it.
+// a 32-bit lane, D::kRegisters registers of output pixels are summed at once (kRegistersOf3x3 for that kernel),
+// D::dot() multiplies and adds a lane's rows. Everything is local to the file that includes it.
 #pragma once
 
 #include <immintrin.h>
@@ -24,7 +24,7 @@ struct DepthwisePass {
   int64_t row = 0;  // first output row
   int64_t first = 0, count = 0;
   const uint8_t* padding = nullptr;  // one register
-  uint8_t* planes = nullptr;         // [row set][quarter][column modulo stride_w][slot][block.width * 4 / 4 bytes]
+  uint8_t* planes = nullptr;         // [row set][quarter][column modulo stride_w][slot][block.width bytes]
   int32_t* sums = nullptr;           // [pixel][block.width]
 };
 
@@ -276,13 +276,14 @@ template <class D, int kWidth, int kStride>
 void sum_row(const DepthwisePass& pass, const DepthwiseStore<D>& store, const DepthwiseTaps& taps,
              const uint8_t* weights, const uint8_t* constants, uint8_t* dst) {
   constexpr int64_t kPixels = D::V::kBytes / kWidth;
-  constexpr int64_t kStep = kPixels * D::kPixels;
+  constexpr int kRegisters = kStride > 0 ? D::kRegistersOf3x3 : D::kRegisters;
+  constexpr int64_t kStep = kPixels * kRegisters;
   int64_t slot = 0;
   for (; slot + kStep <= pass.count; slot += kStep)
-    sum_pixels<D, kWidth, kStride, D::kPixels>(pass, store, taps, weights, constants, slot, kStep, dst);
+    sum_pixels<D, kWidth, kStride, kRegisters>(pass, store, taps, weights, constants, slot, kStep, dst);
   if (slot == pass.count) return;
   if (pass.count >= kStep) {  // some once more
-    sum_pixels<D, kWidth, kStride, D::kPixels>(pass, store, taps, weights, constants, pass.count - kStep, kStep, dst);
+    sum_pixels<D, kWidth, kStride, kRegisters>(pass, store, taps, weights, constants, pass.count - kStep, kStep, dst);
     return;
   }
   for (; slot < pass.count; slot += kPixels)

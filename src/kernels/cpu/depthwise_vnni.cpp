@@ -8,7 +8,8 @@ struct DotVnni {
   using V = Avx512;
   using Lookup = PermuteLookup;
   static constexpr int64_t kLaneRows = 4;
-  static constexpr int64_t kPixels = 4;
+  static constexpr int kRegisters = 4;
+  static constexpr int kRegistersOf3x3 = 4;
   static constexpr int64_t kTapsOf3x3 = 3;
 
   static OCTET_ALWAYS_INLINE __m512i dot(__m512i sum, __m512i codes, __m512i weights) {
