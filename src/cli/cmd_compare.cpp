@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "cli/commands.h"
+#include "cli/network_file.h"
 #include "cli/report_json.h"
-#include "octet/onnx.h"
 
 namespace octet::cli {
 namespace {
@@ -30,9 +30,14 @@ void print_report(const CompareReport& r, size_t rows) {
 }
 
 Result<CompareReport> run(const Options& o, const Common& common) {
-  OCTET_ASSIGN(const Graph a, load_onnx(o.a));
-  OCTET_ASSIGN(const Graph b, load_onnx(o.b));
+  OCTET_ASSIGN(const Graph a, load_network(o.a));
   OCTET_ASSIGN(const DataSpec spec, load_data_spec(o.data));
+  if (is_engine_file(o.b)) {
+    OCTET_ASSIGN(const std::shared_ptr<const Engine> engine, Engine::load(o.b));
+    OCTET_ASSIGN(const std::unique_ptr<Dataset> images, open_data(spec, a));
+    return compare(a, engine, *images, o.images, run_options(common));
+  }
+  OCTET_ASSIGN(const Graph b, load_network(o.b));
   OCTET_ASSIGN(const std::unique_ptr<Dataset> data, open_data(spec, a));
   return compare(a, b, *data, o.images, run_options(common));
 }
@@ -44,7 +49,7 @@ void add_compare(CLI::App& app, std::shared_ptr<Common> common) {
   CLI::App* cmd =
       app.add_subcommand("compare", "Show where two networks differ on the same images, worst layer first");
   cmd->add_option("A", o->a, "the reference, usually the float network")->required();
-  cmd->add_option("B", o->b, "the other, usually the quantized network")->required();
+  cmd->add_option("B", o->b, "the other, usually the quantized network; or an engine compiled from A")->required();
   cmd->add_option("--data", o->data, "images, labels are not needed: a YAML file or kind:PATH")->required();
   cmd->add_option("--images", o->images, "how many images; 0: all")->check(CLI::NonNegativeNumber);
   cmd->add_option("--rows", o->rows, "rows of the table; 0: all");

@@ -7,8 +7,8 @@
 
 #include "base/files.h"
 #include "cli/commands.h"
+#include "cli/network_file.h"
 #include "graph/text.h"
-#include "octet/onnx.h"
 #include "passes/pass.h"
 
 namespace octet::cli {
@@ -53,7 +53,7 @@ int64_t macs_of(const Graph& graph, const Node& node) {
 
 Result<Facts> collect(const Options& o) {
   Facts f;
-  OCTET_ASSIGN(f.graph, load_onnx(o.model));
+  OCTET_ASSIGN(f.graph, load_network(o.model));
   std::error_code error;
   f.file_bytes = static_cast<int64_t>(std::filesystem::file_size(o.model, error));
   for (const Node& node : f.graph.nodes) {

@@ -6,6 +6,7 @@
 
 #include "base/files.h"
 #include "cli/commands.h"
+#include "cli/network_file.h"
 #include "cli/report_json.h"
 #include "octet/onnx.h"
 #include "octet/recipe.h"
@@ -192,7 +193,7 @@ QuantizeSummary summarize(const Options& o, const QuantizationOptions& q, const 
 Result<int> run(const Options& o, const Common& common) {
   const auto begin = std::chrono::steady_clock::now();
   OCTET_ASSIGN(const QuantizationOptions q, read_recipe(o));
-  OCTET_ASSIGN(const Graph graph, load_onnx(o.model));
+  OCTET_ASSIGN(const Graph graph, load_network(o.model));
   SelectiveQuantizer quantizer(q);
   for (const std::string& pattern : o.skip) OCTET_RETURN_IF_ERROR(quantizer.register_skip_quantization(pattern));
   QuantizeJob job;

@@ -1,4 +1,4 @@
-// octet: quantizes trained ONNX networks and proves what they lost.
+// octet: quantizes trained ONNX networks, proves what they lost, and compiles and runs them.
 #include <fmt/format.h>
 
 #include "cli/commands.h"
@@ -29,6 +29,8 @@ constexpr const char* kFooter = R"(Data (--data D) is a YAML file or one line:
 Example:
   octet quantize resnet.onnx --data folder:calibration_images -o out
   octet eval out/model_int8.onnx --data folder:validation
+  octet compile out/model_int8.onnx -o model.octet
+  octet bench model.octet resnet.onnx --threads 1,2
 
 Exit codes: 0 success, 1 internal error, 2 wrong usage or recipe, 3 file or name not found, 4 not supported,
   5 damaged file, 6 input/output error, 7 too large, 10 accuracy budget missed, 130 interrupted.
@@ -37,7 +39,7 @@ Exit codes: 0 success, 1 internal error, 2 wrong usage or recipe, 3 file or name
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Octet quantizes trained ONNX networks to INT8 and measures what it costs."};
+  CLI::App app{"Octet quantizes trained ONNX networks to INT8, measures what it costs, and runs them."};
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string("octet ") + OCTET_VERSION);
   app.footer(kFooter);
@@ -47,6 +49,10 @@ int main(int argc, char** argv) {
   octet::cli::add_compare(app, common);
   octet::cli::add_inspect(app, common);
   octet::cli::add_export_ranges(app, common);
+  octet::cli::add_compile(app, common);
+  octet::cli::add_explain(app, common);
+  octet::cli::add_run(app, common);
+  octet::cli::add_bench(app, common);
   try {
     app.parse(argc, argv);
     return common->exit;

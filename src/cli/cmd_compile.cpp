@@ -1,0 +1,192 @@
+// octet compile: from an ONNX network to an engine for this CPU. octet explain: what an engine does, and why.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/explain.h"
+#include "engine/compiler/compile.h"
+#include "kernels/cpu/features.h"
+#include "pipeline/image_runner.h"
+
+namespace octet::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Clock = std::chrono::steady_clock;
+
+struct Options {
+  std::string model, output, timing_cache, cpu;
+  std::vector<std::string> keep_float, disabled_kernels;
+  int64_t batch = 0;
+  double seconds = 3;
+  bool no_timing = false, float_only = false, explain = false;
+};
+
+struct Outcome {
+  engine::Program program;
+  int64_t onnx_bytes = 0, engine_bytes = 0;
+  double compile_seconds = 0;
+  double load_ms = -1;  // -1: this CPU cannot load it
+};
+
+double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+int64_t size_of(const std::string& path) {
+  std::error_code error;
+  const auto bytes = std::filesystem::file_size(path, error);
+  return error ? 0 : static_cast<int64_t>(bytes);
+}
+
+const std::vector<std::string> kCpus = {"base", "avx2", "avx512", "avx512_vnni", "amx"};
+
+uint32_t features_of(const std::string& cpu) {
+  constexpr uint32_t kLevels[] = {cpu::kAvx2, cpu::kAvx512, cpu::kAvx512Vnni, cpu::kAmxInt8};
+  const auto level = std::find(kCpus.begin(), kCpus.end(), cpu) - kCpus.begin();
+  uint32_t features = 0;
+  for (int64_t i = 0; i < level; ++i) features |= kLevels[i];
+  return features;
+}
+
+// A CPU that this one includes is imitated, so that its kernels can be timed; a larger one is compiled for blindly.
+void choose_cpu(const std::string& cpu, engine::CompileOptions* options) {
+  if (cpu.empty()) return;
+  const uint32_t wanted = features_of(cpu);
+  if ((wanted & ~cpu::cpu_features()) == 0) cpu::limit_cpu_features_for_testing(wanted);
+  else options->features = wanted;
+}
+
+Result<double> time_load(const std::string& path) {
+  double best = -1;
+  for (int i = 0; i < 3; ++i) {
+    const auto begin = Clock::now();
+    OCTET_RETURN_IF_ERROR(Engine::load(path).status());
+    const double ms = 1000 * seconds_since(begin);
+    best = best < 0 ? ms : std::min(best, ms);
+  }
+  return best;
+}
+
+Result<Outcome> run(const Options& o, const Common& common) {
+  Outcome out;
+  OCTET_ASSIGN(const Graph graph, load_network(o.model));
+  engine::CompileOptions options;
+  options.threads = resolve_threads(common.threads);
+  options.timing = !o.no_timing;
+  options.seconds = o.seconds;
+  options.timing_cache = o.timing_cache;
+  options.batch = o.batch;
+  options.integers = !o.float_only;
+  options.disabled_kernels = o.disabled_kernels;
+  options.keep_float.insert(o.keep_float.begin(), o.keep_float.end());
+  if (!common.quiet && !common.json)
+    options.progress = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
+  choose_cpu(o.cpu, &options);
+  const auto begin = Clock::now();
+  Result<engine::Program> program = engine::compile(graph, options);
+  if (!program.is_ok()) return program.status().at(o.model);
+  out.program = std::move(*program);
+  out.compile_seconds = seconds_since(begin);
+  OCTET_RETURN_IF_ERROR(engine::save_program(out.program, o.output));
+  out.onnx_bytes = size_of(o.model);
+  out.engine_bytes = size_of(o.output);
+  if ((out.program.features & ~cpu::cpu_features()) == 0) {
+    OCTET_ASSIGN(out.load_ms, time_load(o.output));
+  }
+  return out;
+}
+
+void print_outcome(const Options& o, const Outcome& out) {
+  if (o.explain) fmt::print("{}\n", explain_table(out.program));
+  const GroupCounts counts = count_groups(out.program);
+  fmt::print("{}: {} groups: {} INT8, {} float, {} layout; needs {}\n", o.output, out.program.operations.size(),
+             counts.int8, counts.floats, counts.other, cpu::features_to_string(out.program.features));
+  fmt::print(
+      "compiled in {:.1f} s; {} (ONNX file {}), {}, arena of an image {}\n", out.compile_seconds,
+      human_bytes(out.engine_bytes), human_bytes(out.onnx_bytes),
+      out.load_ms >= 0 ? fmt::format("loads in {:.2f} ms", out.load_ms) : std::string("this CPU cannot load it"),
+      human_bytes(out.program.arena_bytes));
+  fmt::print("next: octet bench {} {}{}\n", o.output, o.model,
+             o.explain ? "" : fmt::format("   or: octet explain {}", o.output));
+}
+
+void print_json(const Options& o, const Outcome& out) {
+  const GroupCounts counts = count_groups(out.program);
+  Json j;
+  j["model"] = o.model;
+  j["output"] = o.output;
+  j["onnx_bytes"] = out.onnx_bytes;
+  j["engine_bytes"] = out.engine_bytes;
+  j["compile_seconds"] = out.compile_seconds;
+  if (out.load_ms >= 0) j["load_ms"] = out.load_ms;
+  j["arena_bytes"] = out.program.arena_bytes;
+  j["features"] = cpu::features_to_string(out.program.features);
+  j["groups"] = {{"int8", counts.int8}, {"float32", counts.floats}, {"layout", counts.other}};
+  if (o.explain) j["explain"] = explain_json(out.program);
+  fmt::print("{}\n", j.dump(2, ' ', false, Json::error_handler_t::replace));
+}
+
+Status explain(const std::string& path, const Common& common) {
+  if (!is_engine_file(path) && std::filesystem::exists(path))
+    return invalid_argument("'" + path + "' is not a compiled engine; 'octet compile' makes one");
+  OCTET_ASSIGN(const engine::Program program, engine::load_program(path));
+  if (common.json) {
+    Json j;
+    j["engine"] = path;
+    j["features"] = cpu::features_to_string(program.features);
+    j["explain"] = explain_json(program);
+    fmt::print("{}\n", j.dump(2, ' ', false, Json::error_handler_t::replace));
+    return Status::ok();
+  }
+  const GroupCounts counts = count_groups(program);
+  fmt::print("{}\n{}: {} groups: {} INT8, {} float, {} layout; needs {}\n", explain_table(program), path,
+             program.operations.size(), counts.int8, counts.floats, counts.other,
+             cpu::features_to_string(program.features));
+  return Status::ok();
+}
+
+}  // namespace
+
+void add_compile(CLI::App& app, std::shared_ptr<Common> common) {
+  auto o = std::make_shared<Options>();
+  CLI::App* cmd = app.add_subcommand("compile", "Compile an ONNX network, float or Q/DQ, to an engine for this CPU");
+  cmd->add_option("MODEL", o->model, "ONNX file, usually model_int8.onnx of 'octet quantize'")->required();
+  cmd->add_option("-o,--output", o->output, "the engine to write, by custom NAME.octet")->required();
+  cmd->add_option("--batch", o->batch, "fix a free batch at this number; 0: it stays free")
+      ->check(CLI::Range(0, 65536));
+  cmd->add_flag("--no-timing", o->no_timing, "choose kernels by experience instead of timing them");
+  cmd->add_option("--seconds", o->seconds, "upper bound for the timing")->check(CLI::Range(0.0, 3600.0));
+  cmd->add_option("--timing-cache", o->timing_cache,
+                  "file of timings to reuse and to extend: the next compile is instant");
+  cmd->add_option("--cpu", o->cpu, "compile for: base, avx2, avx512, avx512_vnni or amx; default: this CPU")
+      ->check(CLI::IsMember(kCpus));
+  cmd->add_option("--keep-float", o->keep_float, "node that stays in float (repeatable)")->take_all();
+  cmd->add_option("--disable-kernel", o->disabled_kernels, "kernel that is not to be used (repeatable)")->take_all();
+  cmd->add_flag("--float", o->float_only, "everything in float, to compare");
+  cmd->add_flag("--explain", o->explain, "show every fused group, its kernel and what was refused");
+  cmd->footer("Example: octet compile out/model_int8.onnx -o model.octet --threads 2 --explain");
+  add_common_options(*cmd, common);
+  cmd->callback([o, common] {
+    const Result<Outcome> out = run(*o, *common);
+    if (!out.is_ok()) common->exit = fail(out.status());
+    else if (common->json) print_json(*o, *out);
+    else print_outcome(*o, *out);
+  });
+}
+
+void add_explain(CLI::App& app, std::shared_ptr<Common> common) {
+  auto path = std::make_shared<std::string>();
+  CLI::App* cmd = app.add_subcommand("explain", "Show what a compiled engine does, group by group, and why");
+  cmd->add_option("ENGINE", *path, ".octet file of 'octet compile'")->required();
+  cmd->add_flag("--json", common->json, "print one JSON document to stdout instead of tables");
+  cmd->footer("Example: octet explain model.octet");
+  cmd->callback([path, common] {
+    const Status status = explain(*path, *common);
+    if (!status.is_ok()) common->exit = fail(status);
+  });
+}
+
+}  // namespace octet::cli
