@@ -16,14 +16,16 @@ def data_folder():
     return Path(os.environ.get("OCTET_DATA") or ROOT.parent / "shared" / "data")
 
 
-def parser(description, tools=True):
+def parser(description, tools=True, threads=True):
     p = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--octet", type=Path, default=ROOT / "build/release/octet", help="the octet binary")
     if tools:
         p.add_argument("--tools", type=Path, default=ROOT / "build/bench/bench",
                        help="folder of octet_float_forward and octet_network_io (bench/CMakeLists.txt)")
     p.add_argument("--json", type=Path, help="also write the results to this file")
-    p.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of every engine; default: all cores")
+    if threads:
+        p.add_argument("--threads", type=int, default=os.cpu_count(),
+                       help="threads of every engine; default: all cores")
     return p
 
 
