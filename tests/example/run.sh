@@ -38,3 +38,15 @@ done
 size=$(wc -c <"$output")
 original=$(wc -c <"$source/models/resnet20_fashion_mnist.onnx")
 [ $((size * 2)) -lt "$original" ] || { echo "the quantized file has $size bytes, the float one $original"; exit 1; }
+
+# The engine of the same network, through the C++ and the C interface.
+engine=$build/example-build/resnet20.octet
+"$prefix/bin/octet" compile "$output" -q --no-timing -o "$engine"
+"$build/example-build/run_engine" "$engine" 20
+"$build/example-build/run_engine_c" "$engine" | grep -q "^output logits: 10 elements" ||
+  { echo "run_engine_c did not run the network"; exit 1; }
+if "$build/example-build/run_engine_c" "$output" >/dev/null 2>"$build/example-build/refusal.txt"; then
+  echo "run_engine_c took an ONNX file for an engine"
+  exit 1
+fi
+grep -q "resnet20_int8.onnx" "$build/example-build/refusal.txt" || { echo "the refusal does not name the file"; exit 1; }
