@@ -125,6 +125,7 @@ class Planner {
       block.last = std::max(block.last, last_[t]);
     }
     std::stable_sort(blocks.begin(), blocks.end(), [](const Block& a, const Block& b) { return a.bytes > b.bytes; });
+    for (size_t b = 0; b < blocks.size(); ++b) block_of[static_cast<size_t>(blocks[b].home)] = static_cast<int>(b);
     std::vector<int64_t> offset(blocks.size(), 0);
     int64_t total = 0;
     for (size_t b = 0; b < blocks.size(); ++b) {
