@@ -166,8 +166,7 @@ class AmxConv final : public ConvKernel {
   size_t scratch_bytes(const ConvProblem& problem) const override {
     const AmxPlan plan = plan_of(problem);
     int64_t bytes = kAmxSumsBytes + amx_offsets_bytes(plan);
-    // Steps read whole tiles: past the last pixel, into what holds no codes.
-    if (!plan.direct) bytes += plan.planes * plan.plane_bytes(plan.band_rows) + kTileBytes;
+    if (!plan.direct) bytes += plan.planes * plan.plane_bytes(plan.band_rows) + kAmxCopySlack;
     return static_cast<size_t>(round_up(bytes, 64));
   }
 

@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 
+#include "kernels/cpu/conv_amx_copy.h"
 #include "kernels/cpu/conv_amx_store.h"
 
 namespace octet::cpu {
@@ -147,7 +148,7 @@ template <int C, Form kForm>
   for (int64_t p = block.panel; p < block.panel_end; ++p) multiply_panel<2, 2>(c, block, p, between);
 }
 
-// Multiplies the block; stores the pending rows meanwhile, where that pays and there is code for it, or after.
+// False when there is no code for this form of store.
 template <int C>
 bool multiply_and_store_form(Context& c, const Block& block) {
   switch (c.store.form) {
@@ -159,9 +160,17 @@ bool multiply_and_store_form(Context& c, const Block& block) {
   }
 }
 
+// Multiplies the block; stores the pending rows meanwhile or after.
+//
+// Steps of a block from which storing between them is faster than storing after them. (Below, the interruptions cost
+// more: while tiles are multiplied, one of two vector units stands still, and each interruption drains both.)
+constexpr int64_t kStepsToStoreBetween = 34;
+
 void multiply_block(Context& c, const Block& block) {
   bool done = false;
-  if (c.pending.count > 0 && block.two_rows && block.panel_end * 2 <= c.plan->channel_tiles) {
+  const int64_t steps = (block.panel_end - block.panel) * c.plan->steps();
+  if (c.pending.count > 0 && steps >= kStepsToStoreBetween && block.two_rows &&
+      block.panel_end * 2 <= c.plan->channel_tiles) {
     if (c.pending.channels > 32) done = multiply_and_store_form<4>(c, block);
     else if (c.pending.channels > 16) done = multiply_and_store_form<2>(c, block);
   }
@@ -252,71 +261,6 @@ void run_region(Context& c, const AmxTask& task) {
   }
   store_pending(c.store, c.target, c.pending);
   c.pending.count = 0;
-}
-
-// Copies `count` pixels of `bytes` codes.
-void copy_pixels(uint8_t* dst, int64_t dst_stride, const uint8_t* src, int64_t src_stride, int64_t count,
-                 int64_t bytes) {
-  if (dst_stride == bytes && src_stride == bytes) {
-    bytes *= count;
-    count = 1;
-  }
-  const int64_t whole = bytes / 64 * 64;
-  const __mmask64 tail = (1ull << (bytes - whole)) - 1;
-  for (; count > 0; --count, dst += dst_stride, src += src_stride) {
-    for (int64_t i = 0; i < whole; i += 64) _mm512_storeu_si512(dst + i, _mm512_loadu_si512(src + i));
-    if (tail != 0) _mm512_mask_storeu_epi8(dst + whole, tail, _mm512_maskz_loadu_epi8(tail, src + whole));
-  }
-}
-
-void fill_pixels(uint8_t* dst, int64_t stride, int64_t count, int64_t bytes, uint8_t code) {
-  if (stride == bytes) {
-    bytes *= count;
-    count = 1;
-  }
-  const __m512i codes = _mm512_set1_epi8(static_cast<char>(code));
-  const int64_t whole = bytes / 64 * 64;
-  const __mmask64 tail = (1ull << (bytes - whole)) - 1;
-  for (; count > 0; --count, dst += stride) {
-    for (int64_t i = 0; i < whole; i += 64) _mm512_storeu_si512(dst + i, codes);
-    if (tail != 0) _mm512_mask_storeu_epi8(dst + whole, tail, codes);
-  }
-}
-
-// One input row (padded row `y` of the image) to one slot of a row of the copy.
-void copy_row(const AmxPlan& plan, const ConvCall& call, const uint8_t* image, int64_t y, uint8_t* dst) {
-  const ConvGeometry& g = call.problem->geometry;
-  const auto zero = static_cast<uint8_t>(call.problem->src_zero);
-  const int64_t row = y - g.pad_top;
-  if (row < 0 || row >= g.ih) return fill_pixels(dst, plan.pixel_bytes, plan.pitch, g.ic, zero);
-  const int64_t step = plan.column_step;
-  int64_t from = (g.pad_left + step - 1) / step;
-  if (from > plan.pitch) from = plan.pitch;
-  int64_t to = (g.iw - 1 + g.pad_left) / step + 1;
-  if (to > plan.pitch) to = plan.pitch;
-  if (to < from) to = from;
-  const uint8_t* src = image + (row * g.iw + from * step - g.pad_left) * call.src_pixel_stride;
-  fill_pixels(dst, plan.pixel_bytes, from, g.ic, zero);
-  copy_pixels(dst + from * plan.pixel_bytes, plan.pixel_bytes, src, call.src_pixel_stride * step, to - from, g.ic);
-  fill_pixels(dst + to * plan.pixel_bytes, plan.pixel_bytes, plan.pitch - to, g.ic, zero);
-}
-
-// The rows that output rows [row, row + count) of an image read.
-void copy_band(const AmxPlan& plan, const ConvCall& call, const uint8_t* image, int64_t row, int64_t count,
-               uint8_t* copy) {
-  const ConvGeometry& g = call.problem->geometry;
-  for (int64_t p = 0; p < plan.planes; ++p) {
-    uint8_t* plane = copy + p * plan.plane_bytes(count);
-    const int64_t rows = plan.plane_rows(count);
-    for (int64_t q = 0; q < rows; ++q) {
-      for (int64_t slot = 0; slot < plan.fold; ++slot) {
-        copy_row(plan, call, image, (row + q) * g.stride_h + p + slot,
-                 plane + q * plan.pitch * plan.pixel_bytes + slot * g.ic);
-      }
-    }
-    fill_pixels(plane + rows * plan.pitch * plan.pixel_bytes, plan.pixel_bytes, plan.spill, plan.fold * g.ic,
-                static_cast<uint8_t>(call.problem->src_zero));
-  }
 }
 
 void fill_offsets(const AmxPlan& plan, const ConvGeometry& g, int64_t out_rows, int64_t* offsets) {

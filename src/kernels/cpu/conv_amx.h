@@ -60,6 +60,10 @@ OCTET_ALWAYS_INLINE constexpr int64_t amx_offsets_bytes(const AmxPlan& plan) {
   return (plan.groups() * 8 + 63) / 64 * 64;
 }
 
+// Steps read whole tiles past the last pixel (what they find is multiplied by zero weights), and the copy is written
+// in vectors of up to 16 folded pixels.
+constexpr int64_t kAmxCopySlack = 512;
+
 // What one task computes: units [begin, end) (direct: positions of the whole batch; otherwise output rows of the
 // whole batch) by panels [panel_begin, panel_end).
 struct AmxTask {
