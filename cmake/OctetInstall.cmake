@@ -1,4 +1,5 @@
-# Installation: the command, the public headers, one static library of all rooms, targets, recipes and a CMake package.
+# Installation: the command, the public headers, one static library of all rooms, the runtime alone (static and shared),
+# targets, recipes and a CMake package.
 #
 #   cmake --install build/release --prefix PREFIX
 #   find_package(Octet REQUIRED)  ...  target_link_libraries(app PRIVATE Octet::octet)
@@ -9,23 +10,9 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 # Objects and outside libraries of all rooms.
-set(octet_bundle_objects "")
-set(octet_bundle_needs "")
+include(OctetBundle)
 get_property(octet_rooms GLOBAL PROPERTY OCTET_ROOMS)
-foreach(room ${octet_rooms})
-  list(APPEND octet_bundle_objects $<TARGET_OBJECTS:${room}>)
-  # TARGET_OBJECTS leaves out what an object library gave to the room (octet_hot_loops).
-  get_target_property(sources ${room} SOURCES)
-  list(FILTER sources INCLUDE REGEX "^\\$<TARGET_OBJECTS:")
-  list(APPEND octet_bundle_objects ${sources})
-  get_target_property(links ${room} LINK_LIBRARIES)
-  foreach(link ${links})
-    if(NOT link STREQUAL octet_flags AND NOT link IN_LIST octet_rooms)
-      list(APPEND octet_bundle_needs ${link})
-    endif()
-  endforeach()
-endforeach()
-list(REMOVE_DUPLICATES octet_bundle_needs)
+octet_bundle_of("${octet_rooms}" octet_bundle_objects octet_bundle_needs)
 
 # Header-only: used inside the rooms, not by those who link them.
 list(REMOVE_ITEM octet_bundle_needs nlohmann_json::nlohmann_json)
@@ -56,6 +43,10 @@ if(TARGET octet)
   install(TARGETS octet RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
 install(TARGETS octet_bundle ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+if(TARGET octet_runtime)
+  install(TARGETS octet_runtime octet_runtime_static LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/octet DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN *.h)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/targets ${PROJECT_SOURCE_DIR}/recipes
   DESTINATION ${CMAKE_INSTALL_DATADIR}/octet FILES_MATCHING PATTERN *.yaml)
