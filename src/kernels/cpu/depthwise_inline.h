@@ -190,7 +190,7 @@ OCTET_ALWAYS_INLINE typename D::V::Ints to_rounded(const DepthwiseStore<D>& stor
                                                    int64_t q) {
   using V = typename D::V;
   auto v = V::mul(V::to_floats(sum), V::load(store.multiplier + q * V::kLanes));
-  if (store.may_overflow) v = V::min(v, V::set(kBeyondCodes));
+  if (store.may_overflow) v = V::min(V::set(kBeyondCodes), v);  // NaN stays, and becomes the lowest code
   return V::round(v);
 }
 
