@@ -1,6 +1,5 @@
 # Everything comes from Debian's packages; scripts/dependencies lists them.
 find_package(Threads REQUIRED)
-find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(Protobuf REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(nlohmann_json REQUIRED)
@@ -22,9 +21,12 @@ target_include_directories(octet_onnx_proto SYSTEM INTERFACE ${ONNX_INCLUDE_DIR}
 target_compile_definitions(octet_onnx_proto INTERFACE ONNX_ML=1 ONNX_NAMESPACE=onnx)
 target_link_libraries(octet_onnx_proto INTERFACE ${ONNX_PROTO_LIBRARY} protobuf::libprotobuf)
 
-# Debian's dnnl-config.cmake asks for OpenCL's headers, which Octet does not use: find the library itself.
-find_path(DNNL_INCLUDE_DIR dnnl.hpp REQUIRED)
-find_library(DNNL_LIBRARY dnnl REQUIRED)
-add_library(octet_dnnl INTERFACE)
-target_include_directories(octet_dnnl SYSTEM INTERFACE ${DNNL_INCLUDE_DIR})
-target_link_libraries(octet_dnnl INTERFACE ${DNNL_LIBRARY} OpenMP::OpenMP_CXX)
+if(OCTET_ONEDNN)
+  find_package(OpenMP REQUIRED COMPONENTS CXX)
+  # Debian's dnnl-config.cmake asks for OpenCL's headers, which Octet does not use: find the library itself.
+  find_path(DNNL_INCLUDE_DIR dnnl.hpp REQUIRED)
+  find_library(DNNL_LIBRARY dnnl REQUIRED)
+  add_library(octet_dnnl INTERFACE)
+  target_include_directories(octet_dnnl SYSTEM INTERFACE ${DNNL_INCLUDE_DIR})
+  target_link_libraries(octet_dnnl INTERFACE ${DNNL_LIBRARY} OpenMP::OpenMP_CXX)
+endif()
