@@ -10,6 +10,7 @@ namespace octet::cpu {
 namespace {
 
 constexpr int64_t kSumsStride = kAmxSumsColumns * 4;
+constexpr int64_t kLine = 64;  // of a cache
 
 // Positions whose tile rows lie row_bytes apart; `valid` of every `pitch` positions are output pixels.
 struct Region {
@@ -30,7 +31,9 @@ struct Context {
   int64_t turn = 0;
   int64_t tile_rows = kTileRows;
   Region region;
-  PendingRows pending;  // of the block before
+  PendingRows pending;             // of the block before
+  const uint8_t* ahead = nullptr;  // weights of the next panels, and how many lines of them to fetch in a step
+  int64_t ahead_lines = 0;
   RowTarget target;
 };
 
@@ -94,7 +97,7 @@ struct Block {
 
 // sums[TM tiles of positions][TN tiles of channels] = constants + A * B
 template <int TM, int TN, class Between>
-OCTET_ALWAYS_INLINE void multiply_panel(const Context& c, const Block& block, int64_t panel, Between& between) {
+OCTET_ALWAYS_INLINE void multiply_panel(Context& c, const Block& block, int64_t panel, Between& between) {
   const AmxPlan& plan = *c.plan;
   const auto* constants = reinterpret_cast<const int32_t*>(c.call->packed) + panel * kPanelChannels;
   const uint8_t* b = c.call->packed + amx_constants_bytes(plan) + panel * plan.steps() * 2 * kBTileBytes;
@@ -105,10 +108,14 @@ OCTET_ALWAYS_INLINE void multiply_panel(const Context& c, const Block& block, in
   if (TM > 1 && TN > 1) _tile_loadd(3, constants + 16, 0);
   const int64_t groups = plan.groups();
   const int64_t chunks = plan.chunks;
+  const int64_t ahead_lines = c.ahead_lines;
+  const uint8_t* ahead = c.ahead;
+  c.ahead += ahead_lines * kLine * plan.steps();
   for (int64_t g = 0; g < groups; ++g) {
     const uint8_t* p0 = block.a0 + c.offsets[g];
     const uint8_t* p1 = block.a1 + c.offsets[g];
     for (int64_t i = 0; i < chunks; ++i, p0 += kTileBytes, p1 += kTileBytes, b += TN * kBTileBytes) {
+      for (int64_t line = 0; line < ahead_lines; ++line, ahead += kLine) _mm_prefetch(ahead, _MM_HINT_T1);
       _tile_loadd(6, b, 64);
       _tile_loadd(4, p0, row_bytes);
       _tile_dpbusd(0, 4, 6);
@@ -133,7 +140,7 @@ OCTET_ALWAYS_INLINE void multiply_panel(const Context& c, const Block& block, in
   if (TM > 1 && TN > 1) _tile_stored(3, sums + 16, kSumsStride);
 }
 
-void multiply_alone(const Context& c, const Block& block, int64_t panel) {
+void multiply_alone(Context& c, const Block& block, int64_t panel) {
   const bool two_columns = panel * 2 + 1 < c.plan->channel_tiles;
   NoStore none;
   if (block.two_rows && two_columns) multiply_panel<2, 2>(c, block, panel, none);
@@ -242,6 +249,7 @@ void run_block(Context& c, int64_t begin, int64_t panel, int64_t panel_end) {
 // when the weights themselves come from afar, once for all.
 constexpr int64_t kWalk = 256;
 constexpr int64_t kFarWeights = 1 << 20;
+constexpr int64_t kMostLinesAhead = 6;  // in a step; more of them would hold up the loads of the step itself
 
 void run_region(Context& c, const AmxTask& task) {
   const Region& region = c.region;
@@ -256,6 +264,12 @@ void run_region(Context& c, const AmxTask& task) {
     const int64_t last = first + walk < region.count ? first + walk : region.count;
     for (int64_t p = task.panel_begin; p < task.panel_end; p += 2) {
       const int64_t p_end = p + 2 < task.panel_end ? p + 2 : task.panel_end;
+      // Weights come from memory when a layer begins: the first walk fetches each pair of panels during the one
+      // before.
+      const int64_t blocks = (last - first + block - 1) / block;
+      const int64_t lines = (2 * kBTileBytes / kLine + blocks - 1) / blocks;
+      c.ahead_lines = first > 0 || p_end == task.panel_end ? 0 : lines < kMostLinesAhead ? lines : kMostLinesAhead;
+      c.ahead = c.call->packed + amx_constants_bytes(*c.plan) + p_end * panel_bytes;
       for (int64_t m = first; m < last; m += block) run_block(c, m, p, p_end);
     }
   }

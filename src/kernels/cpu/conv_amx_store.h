@@ -150,7 +150,7 @@ struct RowStore {
     for (int i = 0; i < 4; ++i) {
       const __m512 own = _mm512_mul_ps(bytes_to_floats(codes, packed_place(i), table_zero), self_scale);
       __m512 x = _mm512_add_ps(own, residual(rows.pixel[at + i / C], i % C));
-      if (guard_second) x = _mm512_min_ps(x, _mm512_set1_ps(kBeyondCodes));
+      if (guard_second) x = _mm512_min_ps(_mm512_set1_ps(kBeyondCodes), x);
       v[i] = _mm512_cvtps_epi32(x);
     }
     codes = pack_four(v, second);
@@ -164,7 +164,7 @@ struct RowStore {
       __m512 x = _mm512_mul_ps(_mm512_cvtepi32_ps(sums), multiplier[i % C]);
       if (has_addend) x = _mm512_add_ps(x, addend[i % C]);
       if (before) x = _mm512_add_ps(x, residual(rows.pixel[at + i / C], i % C));
-      if (guard_first) x = _mm512_min_ps(x, _mm512_set1_ps(kBeyondCodes));
+      if (guard_first) x = _mm512_min_ps(_mm512_set1_ps(kBeyondCodes), x);
       v[i] = _mm512_cvtps_epi32(x);
     }
     __m512i codes = pack_four(v, first);
