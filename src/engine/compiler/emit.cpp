@@ -203,7 +203,7 @@ class Emitter {
       case UnitKind::kPadding: emit_padding(unit, note); break;
       case UnitKind::kSlice: view_of(tensor(unit.inputs[0]), tensor(unit.output), unit.first_channel); break;
       case UnitKind::kReshape: emit_reshape(unit, note); break;
-      case UnitKind::kToRows: push(BytesOp{tensor(unit.inputs[0]), tensor(unit.output), 0}, note); break;
+      case UnitKind::kToRows: emit_rows(unit, note); break;
     }
   }
 
@@ -272,12 +272,24 @@ class Emitter {
     const Code& from = units_.codes[static_cast<size_t>(unit.inputs[0])];
     const Code& to = units_.codes[static_cast<size_t>(unit.output)];
     const bool gap = (from.image() && from.dims[1] < 4) || (to.image() && to.dims[1] < 4);
-    if (gap || draft_.program.tensors[static_cast<size_t>(src)].parent != kNoTensor) {
-      push(BytesOp{src, dst, 0}, note);
-      return;
-    }
+    if (gap || draft_.program.tensors[static_cast<size_t>(src)].parent != kNoTensor) return emit_rows(unit, note);
     solid_.insert(src);
     view_of(src, dst, 0);
+  }
+
+  // An image in the order of ONNX, of which the result is a view.
+  void emit_rows(const Unit& unit, const OpNote& note) {
+    const TensorId src = tensor(unit.inputs[0]), dst = tensor(unit.output);
+    TensorInfo rows = draft_.program.tensors[static_cast<size_t>(src)];
+    rows.name += "_rows";
+    rows.layout = Layout::kPlain;
+    rows.pixel_stride = 0;
+    rows.parent = kNoTensor;
+    rows.offset = 0;
+    const TensorId plain = add_tensor(std::move(rows));
+    solid_.insert(plain);
+    view_of(plain, dst, 0);
+    push(BytesOp{src, plain, 0}, note);
   }
 
   // Makes the code's tensor a part of `whole`, or copies it there.
@@ -320,8 +332,27 @@ class Emitter {
     }
   }
 
+  // The size of one image is known, and in a batched program images follow each other.
+  bool leads(ValueId id) const {
+    const std::optional<Dims> dims = image_dims(graph_, id);
+    if (!dims) return false;
+    return !draft_.program.batched || (!dims->empty() && !(*graph_.value(id).shape)[0].symbol.empty());
+  }
+
+  // Shape arithmetic and the like cannot be a tensor of the program: each island that reads it computes it itself.
+  void take_in_small_producers() {
+    for (size_t i = 0; i < island_.size(); ++i)
+      for (ValueId in : graph_.nodes[island_[i]].inputs) {
+        if (in == kNoValue || graph_.is_constant(in) || leads(in)) continue;
+        const int64_t p = index_.producer(in);
+        if (p >= 0 && std::find(island_.begin(), island_.end(), static_cast<size_t>(p)) == island_.end())
+          island_.push_back(static_cast<size_t>(p));
+      }
+  }
+
   void flush_island() {
     if (island_.empty()) return;
+    take_in_small_producers();
     std::sort(island_.begin(), island_.end());
     std::set<ValueId> made, read;
     IslandOp op;
@@ -342,6 +373,10 @@ class Emitter {
       for (ValueId out : node.outputs)
         if (out != kNoValue && leaves_island(out)) outputs.push_back(out);
     }
+    if (outputs.empty()) {  // shape arithmetic alone, which its readers repeat
+      island_.clear();
+      return;
+    }
     for (ValueId id : inputs) op.inputs.push_back(value_tensor(id));
     for (ValueId id : outputs) op.outputs.push_back(value_tensor(id));
     op.graph = extract_subgraph(graph_, island_, inputs, outputs);
@@ -351,6 +386,7 @@ class Emitter {
 
   bool leaves_island(ValueId id) const {
     if (graph_.is_output(id)) return true;
+    if (!leads(id)) return false;
     for (const GraphIndex::Use& use : index_.uses(id)) {
       if (std::binary_search(island_.begin(), island_.end(), use.node)) continue;
       if (needs_.node[use.node]) return true;
@@ -376,8 +412,7 @@ class Emitter {
     TensorId& id = value_tensor_[static_cast<size_t>(value)];
     if (id != kNoTensor) return id;
     const std::optional<Dims> dims = image_dims(graph_, value);
-    const bool leads = dims && (!draft_.program.batched || (!dims->empty() && !(*graph_.value(value).shape)[0].symbol.empty()));
-    if (!leads) fail(value, "does not have a known size for each image of a batch; give one with --batch");
+    if (!leads(value)) fail(value, "does not have a known size for each image of a batch; give one with --batch");
     const Value& v = graph_.value(value);
     return id = add_tensor({.name = v.name, .dtype = v.dtype, .dims = dims.value_or(Dims{})});
   }
