@@ -33,8 +33,11 @@ bool spin_until(F&& ready) {
   return ready();
 }
 
-uint32_t unclaimed(uint64_t tickets) { return static_cast<uint32_t>(tickets); }
-uint64_t call_number(uint64_t tickets) { return tickets >> 32; }
+// A ticket: the number of tasks in the upper half, the next one in the lower. Threads that come too late count on
+// past the end, each by one, which is harmless.
+uint32_t next_of(uint64_t ticket) { return static_cast<uint32_t>(ticket); }
+uint32_t count_of(uint64_t ticket) { return static_cast<uint32_t>(ticket >> 32); }
+bool has_tasks(uint64_t ticket) { return next_of(ticket) < count_of(ticket); }
 
 // The pool whose task this thread is running.
 thread_local const ThreadPool* t_inside = nullptr;
@@ -86,33 +89,31 @@ bool ThreadPool::run(int64_t count, Call call, void* object) {
   if (count > INT32_MAX || t_inside == this || busy_.exchange(true, std::memory_order_acquire)) return false;
   call_ = call;
   object_ = object;
-  count_ = static_cast<uint32_t>(count);
   done_.store(0, std::memory_order_relaxed);
-  const uint64_t next = call_number(tickets_.load(std::memory_order_relaxed)) + 1;
-  tickets_.store(next << 32 | count_);  // sequentially consistent: see wait_for_tasks
+  tickets_.store(static_cast<uint64_t>(count) << 32);  // sequentially consistent: see wait_for_tasks
   if (count > 1 && !workers_.empty()) wake(count - 1);
   work(0);
-  wait_until_done(count_);
+  wait_until_done(static_cast<uint32_t>(count));
   busy_.store(false, std::memory_order_release);
   return true;
 }
 
 void ThreadPool::work(int worker) {
-  uint64_t tickets = tickets_.load(std::memory_order_acquire);
-  while (unclaimed(tickets) != 0) {
-    if (!tickets_.compare_exchange_weak(tickets, tickets - 1, std::memory_order_acq_rel, std::memory_order_acquire))
-      continue;
-    const uint32_t count = count_;
-    const ThreadPool* outer = t_inside;
-    t_inside = this;
-    call_(object_, static_cast<int64_t>(count - unclaimed(tickets)), worker);
-    t_inside = outer;
-    // From the last task's increment on, the caller may begin the next call: nothing of this one is touched after it
-    // but the two flags of the waiting.
-    const bool last = done_.fetch_add(1) + 1 == count;
-    if (last && caller_sleeps_.load()) done_.notify_one();
-    tickets = tickets_.load(std::memory_order_acquire);
+  uint32_t finished = 0;
+  uint32_t count = 0;
+  const ThreadPool* outer = t_inside;
+  t_inside = this;
+  while (has_tasks(tickets_.load(std::memory_order_relaxed))) {
+    const uint64_t ticket = tickets_.fetch_add(1, std::memory_order_acq_rel);
+    if (!has_tasks(ticket)) break;
+    call_(object_, next_of(ticket), worker);
+    count = count_of(ticket);  // the same for all: no call ends before its finished tasks are reported below
+    ++finished;
   }
+  t_inside = outer;
+  if (finished == 0) return;
+  const bool last = done_.fetch_add(finished) + finished == count;
+  if (last && caller_sleeps_.load()) done_.notify_one();
 }
 
 void ThreadPool::worker_main(int worker) {
@@ -124,13 +125,13 @@ void ThreadPool::worker_main(int worker) {
 
 void ThreadPool::wait_for_tasks() {
   const auto ready = [this] {
-    return unclaimed(tickets_.load(std::memory_order_relaxed)) != 0 || stop_.load(std::memory_order_relaxed);
+    return has_tasks(tickets_.load(std::memory_order_relaxed)) || stop_.load(std::memory_order_relaxed);
   };
   if (spin_until(ready)) return;
   // Either this thread sees the new tickets, or the caller sees this sleeper and rings.
   const uint32_t heard = alarm_.load();
   sleepers_.fetch_add(1);
-  if (unclaimed(tickets_.load()) == 0 && !stop_.load()) alarm_.wait(heard);
+  if (!has_tasks(tickets_.load()) && !stop_.load()) alarm_.wait(heard);
   sleepers_.fetch_sub(1);
 }
 

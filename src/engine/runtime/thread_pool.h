@@ -1,6 +1,6 @@
 // Threads that share the tasks of one call after another, made for operations of a few microseconds.
 //
-// Tasks are claimed one by one from one atomic word, so that a worker that another process keeps from running holds
+// Tasks are claimed one by one from an atomic word, so that a worker that another process keeps from running holds
 // up nobody: the others take its share, and the caller waits only for tasks that somebody has begun. Between two
 // calls workers spin for a moment, then sleep.
 #pragma once
@@ -48,8 +48,8 @@ class ThreadPool {
   void wake(int64_t wanted);
   void wait_until_done(uint32_t count);
 
-  // Number of the call in the upper half, tasks not yet claimed in the lower. What a call is about (call_, object_,
-  // count_) may be read only by who has claimed one of its tasks: it cannot end before that task does.
+  // Count of tasks and the next one, in one word: adding one claims a task of whatever call is under way. call_ and
+  // object_ may be read only by who has claimed a task: its call cannot end before it reports.
   alignas(64) std::atomic<uint64_t> tickets_{0};
   alignas(64) std::atomic<uint32_t> done_{0};
   std::atomic<bool> caller_sleeps_{false};
@@ -59,7 +59,6 @@ class ThreadPool {
   std::atomic<bool> busy_{false};
   Call call_ = nullptr;
   void* object_ = nullptr;
-  uint32_t count_ = 0;
   std::vector<std::thread> workers_;
 };
 

@@ -59,7 +59,8 @@ class ConvKernel {
   // Why it cannot run the problem exactly, in a few words; empty when it can. weights: INT8 [oc, ic/groups, kh, kw], or
   // null when only the geometry and the codes' range are to be judged: a file that is loaded has packed weights only.
   virtual std::string reject(const ConvProblem& problem, const int8_t* weights) const = 0;
-  // The packed form holds weights and, per output channel, bias - src_zero * sum(weights).
+  // The packed form holds weights and, per output channel, bias - src_zero * sum(weights): numbers only, never offsets or
+  // counts, because it comes from files.
   virtual size_t packed_bytes(const ConvProblem& problem) const = 0;
   // bias: INT32 [oc] or null. packed: 64-byte aligned, packed_bytes() long, zeroed.
   virtual void pack(const ConvProblem& problem, const int8_t* weights, const int32_t* bias, uint8_t* packed) const = 0;
