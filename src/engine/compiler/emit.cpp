@@ -297,7 +297,10 @@ class Emitter {
     const TensorId part = tensor(code);
     TensorInfo& info = draft_.program.tensors[static_cast<size_t>(part)];
     const UnitKind made_by = units_.units[static_cast<size_t>(units_.codes[static_cast<size_t>(code)].unit)].kind;
-    if (info.parent == kNoTensor && solid_.count(part) == 0 && info.dims[1] >= 4 && made_by != UnitKind::kReshape) {
+    // Quantizers fill whole pixels, so that they cannot write a slice.
+    const bool whole_pixels = made_by == UnitKind::kQuantize || made_by == UnitKind::kInput;
+    if (info.parent == kNoTensor && solid_.count(part) == 0 && info.dims[1] >= 4 && made_by != UnitKind::kReshape &&
+        !whole_pixels) {
       view_of(whole, part, channel);
       return;
     }
@@ -388,6 +391,8 @@ class Emitter {
     if (graph_.is_output(id)) return true;
     if (!leads(id)) return false;
     for (const GraphIndex::Use& use : index_.uses(id)) {
+      for (ValueId out : graph_.nodes[use.node].outputs)
+        if (out != kNoValue && !leads(out)) return true;  // another island may repeat that node
       if (std::binary_search(island_.begin(), island_.end(), use.node)) continue;
       if (needs_.node[use.node]) return true;
       for (size_t u = 0; u < units_.units.size(); ++u)
