@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 #include <random>
+#include <thread>
 
 #include "cli/memory_use.h"
 #include "pipeline/image_runner.h"
@@ -14,6 +15,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr std::chrono::milliseconds kPause(10);  // in which threads of the last one that still spin go to sleep
 constexpr double kTurnMs = 50;  // a turn is long against a switch of threads and short against a busy neighbour
 
 double ms_since(Clock::time_point begin) {
@@ -135,19 +137,24 @@ class Race {
   bool finished() const {
     return std::all_of(lanes_.begin(), lanes_.end(), [this](const Lane& lane) { return lane_finished(lane); });
   }
-  // The first run finds the caches full of the others' data and is not counted. Every second one copies.
-  Status turn(Lane& lane) const {
+  // The first run finds the caches full of the others' data and is not counted. Of each pair of runs one copies, in
+  // random order: a busy system takes the core away at regular intervals, which must not always meet the same kind.
+  Status turn(Lane& lane) {
+    if (options_.runs > 0 && lane_finished(lane)) return Status::ok();
+    std::this_thread::sleep_for(kPause);
     const auto begin = Clock::now();
     OCTET_RETURN_IF_ERROR(lane.run(false, false));
     do {
-      OCTET_RETURN_IF_ERROR(lane.run(false, true));
-      OCTET_RETURN_IF_ERROR(lane.run(true, true));
+      const bool copies_first = random_() % 2 == 0;
+      OCTET_RETURN_IF_ERROR(lane.run(copies_first, true));
+      OCTET_RETURN_IF_ERROR(lane.run(!copies_first, true));
     } while (ms_since(begin) < kTurnMs && !(options_.runs > 0 && lane_finished(lane)));
     return Status::ok();
   }
 
   const BenchOptions& options_;
   std::vector<Lane>& lanes_;
+  std::minstd_rand random_;
 };
 
 Result<std::vector<GroupTime>> profile_lane(Lane& lane) {
@@ -235,10 +242,11 @@ Result<std::vector<BenchRow>> run_bench(const BenchOptions& options) {
         lanes[i].batch = batch;
       }
       OCTET_RETURN_IF_ERROR(Race(options, lanes).run());
-      const double first_median = spread_of(lanes[0].ms).median;
+      const Spread first = spread_of(lanes[0].ms);
       for (Lane& lane : lanes) {
         OCTET_ASSIGN(BenchRow row, row_of(lane, threads, options.profile));
-        row.ratio = first_median > 0 ? row.ms.median / first_median : 1;
+        row.ratio = first.median > 0 ? row.ms.median / first.median : 1;
+        row.min_ratio = first.min > 0 ? row.ms.min / first.min : 1;
         rows.push_back(std::move(row));
       }
       if (options.progress) options.progress("benchmark", ++done, settings);

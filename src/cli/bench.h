@@ -47,7 +47,8 @@ struct BenchRow {
   Spread ms;         // inputs read and outputs written where they lie
   Spread copied_ms;  // with fresh copies of the inputs before, and fresh outputs
   double images_per_second = 0;
-  double ratio = 1;  // of medians, to the first model at the same setting
+  double ratio = 1;      // of medians, to the first model at the same setting
+  double min_ratio = 1;  // the same of minima
   double load_ms = 0;
   int64_t load_bytes = 0;         // growth of peak resident memory by loading and the first run
   int64_t session_bytes = 0;      // arena and scratch; 0: not known
