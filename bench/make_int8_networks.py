@@ -8,7 +8,8 @@ random and scaled so that activations spread like a trained network's; accuracy 
 
 usage: make_int8_networks.py OUT_DIR [--networks resnet18 ...] [--batch 1] [--ncnn]
 Writes NAME_float.onnx and NAME_int8.onnx; with --ncnn also NAME_int8.ncnn.param/.bin and NAME_float.ncnn.param/.bin.
-Needs PyTorch, torchvision and onnx (Debian: python3-torch python3-torchvision python3-onnx); it is not run with the peers' Python.
+Needs PyTorch, torchvision and onnx (Debian: python3-torch python3-torchvision python3-onnx); not run with the peers'
+Python.
 """
 import argparse
 import os
@@ -135,7 +136,8 @@ def resnet(t, blocks, bottleneck):
 
 def mobilenet_v2(t):
     x = t.relu6(t.conv(t.input, 32, 3, 2))
-    stages = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+    stages = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2),
+              (6, 320, 1, 1))
     for expand, out, count, first_stride in stages:
         for block in range(count):
             stride = first_stride if block == 0 else 1

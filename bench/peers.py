@@ -2,7 +2,8 @@
 
 Every engine stays loaded. They take turns, a block of runs each, with a pause before it in which the threads of the
 last one go to sleep; the first runs of a block are not counted. So whatever else the machine does meets all alike:
-compare ratios, never times of two runs made apart. Ratios below 1 mean that Octet is faster.
+compare ratios, never times of two runs made apart. Ratios below 1 mean that Octet is faster; each is to the peer that
+is best in that figure.
 """
 import json
 import math
@@ -108,6 +109,9 @@ def run_probe(args, name, model, octet_model, threads):
         return {"error": str(e)}
 
 
+RATIOS = {"medians": ("ms", "median"), "minima": ("ms", "min"), "CPU medians": ("cpu_ms", "median")}
+
+
 class Contest:
     """One network at one number of threads."""
 
@@ -126,7 +130,7 @@ class Contest:
                 self.engines[name] = engine
             except Exception as e:  # an engine that refuses the network is a result
                 self.failed[name] = f"{type(e).__name__}: {str(e).splitlines()[0][:200]}"
-        self.samples = {name: [] for name in self.engines}
+        self.samples = {name: [] for name in self.engines}  # (wall, CPU of all threads) in ms
 
     def block(self, name):
         engine, samples = self.engines[name], self.samples[name]
@@ -136,9 +140,9 @@ class Contest:
         begin = time.perf_counter()
         counted = 0
         while counted < 3 or time.perf_counter() - begin < self.args.block:
-            start = time.perf_counter()
+            cpu, wall = time.process_time(), time.perf_counter()
             engine.run()
-            samples.append((time.perf_counter() - start) * 1e3)
+            samples.append(((time.perf_counter() - wall) * 1e3, (time.process_time() - cpu) * 1e3))
             counted += 1
 
     def race(self):
@@ -174,14 +178,16 @@ class Contest:
 
     def result(self):
         row = {"network": self.model.stem, "threads": self.threads, "batch": self.args.batch, "failed": self.failed,
-               "precision": self.precision, "ms": {n: common.spread(s) for n, s in self.samples.items()},
+               "precision": self.precision,
+               "ms": {n: common.spread([w for w, _ in s]) for n, s in self.samples.items()},
+               "cpu_ms": {n: common.spread([c for _, c in s]) for n, s in self.samples.items()},
                "agreement": self.agreement()}
         peers = [n for n in self.engines if n != "octet"]
         if peers and "octet" in self.engines:
-            for figure in ("median", "min"):
-                fastest = min(peers, key=lambda n: row["ms"][n][figure])
-                row["ratio_" + figure] = row["ms"]["octet"][figure] / row["ms"][fastest][figure]
-                row["fastest_" + figure] = fastest
+            for ratio, (times, figure) in RATIOS.items():
+                fastest = min(peers, key=lambda n: row[times][n][figure])
+                row["ratio_" + ratio] = row[times]["octet"][figure] / row[times][fastest][figure]
+                row["fastest_" + ratio] = fastest
         return row
 
     def close(self):
@@ -203,7 +209,8 @@ def precision_text(p):
 
 
 def speed_table(results, names):
-    header = ["network", "threads", *(title(n) for n in names), "fastest peer", "ratio of medians", "of minima"]
+    header = ["network", "threads", *(title(n) for n in names), "fastest peer", "ratio of medians", "of minima",
+              "of CPU medians"]
     rows = []
     for r in results:
         cells = []
@@ -214,8 +221,8 @@ def speed_table(results, names):
             text = "{median:.2f} / {min:.2f}".format(**r["ms"][n])
             kind = precision_text(r["precision"].get(n))
             cells.append(text + (f" ({kind})" if kind not in ("", "INT8") else ""))
-        fastest = r.get("fastest_median")
-        ratios = [f"{r[k]:.2f}" if k in r else "-" for k in ("ratio_median", "ratio_min")]
+        fastest = r.get("fastest_medians")
+        ratios = [f"{r['ratio_' + k]:.2f}" if "ratio_" + k in r else "-" for k in RATIOS]
         rows.append([r["network"], r["threads"], *cells, title(fastest) if fastest else "-", *ratios])
     return common.table(header, rows)
 
@@ -250,7 +257,7 @@ def agreement_table(results, names):
 def geometric_means(results):
     lines = []
     for threads in dict.fromkeys(r["threads"] for r in results):
-        for figure in ("median", "min"):
+        for figure in RATIOS:
             ratios = [r["ratio_" + figure] for r in results if r["threads"] == threads and "ratio_" + figure in r]
             if ratios:
                 mean = math.exp(statistics.fmean(map(math.log, ratios)))
@@ -326,9 +333,10 @@ def main():
     good = [r for r in results if "error" not in r]
     names = [n for n in ["octet", *args.engines] if any(n in r["ms"] for r in good)]
     remarks = [f"ms: median / minimum at batch {args.batch}; ratio: Octet / fastest peer. Weighted layers are INT8 "
-               "where a cell says nothing else."]
+               "where a cell says nothing else. CPU time is that of all threads: it leaves out the time that other "
+               "programs take, and counts threads that spin while they wait."]
     for mean in geometric_means(good):
-        remarks.append(f"{mean['threads']} threads, ratio of {mean['figure']}s: geometric mean {mean['ratio']:.3f}, "
+        remarks.append(f"{mean['threads']} threads, ratio of {mean['figure']}: geometric mean {mean['ratio']:.3f}, "
                        f"worst {mean['worst']:.3f}")
     if good:
         tables = [speed_table(good, names), load_table(good, names), agreement_table(good, names)]

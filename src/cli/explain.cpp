@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <type_traits>
 
+#include "base/text.h"
 #include "cli/console.h"
 
 namespace octet::cli {
@@ -38,6 +39,35 @@ const OpNote& note_of(const Program& program, size_t i) {
 
 std::string milliseconds(double us) { return us > 0 ? fmt::format("{:.3f}", us / 1000) : std::string("-"); }
 
+// The reason without its numbers ("vnni: 415 us here"), which differ from group to group.
+std::string without_numbers(const std::string& reason) {
+  std::string kind;
+  for (const std::string& word : split(reason, ' '))
+    kind += word.find_first_not_of("0123456789.,") == std::string::npos ? "# " : word + " ";
+  return kind;
+}
+
+// The same reason often holds for many groups: it is said once, with the numbers of the first.
+std::string refusals_text(const Program& program, const std::vector<Group>& groups) {
+  struct Refusal {
+    std::string reason, where;
+    size_t count = 0;
+  };
+  std::vector<Refusal> refusals;
+  std::map<std::string, size_t> place_of;
+  for (size_t i = 0; i < groups.size(); ++i)
+    for (const std::string& reason : note_of(program, i).reasons) {
+      const auto [it, is_new] = place_of.emplace(without_numbers(reason), refusals.size());
+      if (is_new) refusals.push_back({reason, groups[i].nodes.empty() ? groups[i].what : groups[i].nodes});
+      ++refusals[it->second].count;
+    }
+  std::string text = refusals.empty() ? "" : "\nRefused, each reason once (--json: for every group):\n";
+  for (const Refusal& r : refusals)
+    text += fmt::format("  {} ({}{})\n", r.reason, shorten(r.where, 44),
+                        r.count > 1 ? fmt::format(" and {} more alike", r.count - 1) : "");
+  return text;
+}
+
 }  // namespace
 
 std::vector<Group> program_groups(const Program& program) {
@@ -65,22 +95,7 @@ std::string explain_table(const Program& program) {
                note.macs > 0 ? human_count(static_cast<int64_t>(note.macs)) : "-", milliseconds(note.int8_us),
                milliseconds(note.float_us)});
   }
-  std::string text = table.to_string();
-  // The same reason often holds for many groups: say it once.
-  std::vector<std::string> order;
-  std::map<std::string, std::vector<std::string>> groups_of;
-  for (size_t i = 0; i < groups.size(); ++i)
-    for (const std::string& reason : note_of(program, i).reasons) {
-      if (groups_of[reason].empty()) order.push_back(reason);
-      groups_of[reason].push_back(groups[i].nodes.empty() ? groups[i].what : groups[i].nodes);
-    }
-  if (!order.empty()) text += "\nRefused:\n";
-  for (const std::string& reason : order) {
-    const std::vector<std::string>& where = groups_of[reason];
-    text += fmt::format("  {} ({}{})\n", reason, shorten(where[0], 44),
-                        where.size() > 1 ? fmt::format(" and {} more", where.size() - 1) : "");
-  }
-  return text;
+  return table.to_string() + refusals_text(program, groups);
 }
 
 nlohmann::ordered_json explain_json(const Program& program) {

@@ -31,7 +31,7 @@ bool is_code(DType dtype) { return dtype == DType::kUint8 || dtype == DType::kIn
 // was quantized into them.
 std::string matching_value(const Graph& graph, const GraphIndex& index, const engine::TensorInfo& tensor) {
   const ValueId id = graph.find_value(tensor.name);
-  if (id == kNoValue || index.producer(id) < 0) return {};
+  if (id == kNoValue || index.producer(id) < 0 || graph.is_output(id)) return {};  // outputs are compared anyway
   const Value& value = graph.value(id);
   const Node& maker = graph.nodes[static_cast<size_t>(index.producer(id))];
   if (tensor.dtype == DType::kFloat32) return value.dtype == DType::kFloat32 ? value.name : std::string();
