@@ -14,6 +14,9 @@ Result<Graph> load_onnx(const std::string& path);
 // `folder` is where external data is looked for; empty forbids external data.
 Result<Graph> parse_onnx(std::string_view bytes, const std::string& folder);
 
+// Bytes of the file and of the external data files that it names.
+Result<int64_t> onnx_bytes(const std::string& path);
+
 // The file is complete or absent, never half-written. Fields that Octet does not interpret are kept as they came.
 Status save_onnx(const Graph& graph, const std::string& path);
 Result<std::string> serialize_onnx(const Graph& graph);

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <limits>
 #include <memory>
+#include <set>
 
 #include "base/files.h"
 #include "graph/shape_inference.h"
@@ -77,6 +78,22 @@ Result<Graph> parse_onnx(std::string_view bytes, const std::string& folder) {
     OCTET_ASSIGN(std::unique_ptr<onnx::ModelProto> model, parse_model(bytes));
     return build_graph(*model, folder);
   });
+}
+
+Result<int64_t> onnx_bytes(const std::string& path) {
+  OCTET_ASSIGN(const std::string bytes, read_file(path, kLargestMessage));
+  OCTET_ASSIGN(const std::unique_ptr<onnx::ModelProto> model, parse_model(bytes).at(path));
+  std::set<std::string> locations;
+  for (const auto& tensor : model->graph().initializer())
+    for (const auto& entry : tensor.external_data())
+      if (entry.key() == "location") locations.insert(entry.value());
+  auto total = static_cast<int64_t>(bytes.size());
+  for (const std::string& location : locations) {
+    std::error_code error;
+    const uintmax_t size = std::filesystem::file_size(std::filesystem::path(path).parent_path() / location, error);
+    if (!error) total += static_cast<int64_t>(size);
+  }
+  return total;
 }
 
 }  // namespace octet

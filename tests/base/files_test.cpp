@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "octet/status.h"
 
@@ -41,11 +42,67 @@ TEST_F(Files, RoundTripWithZeroBytes) {
   EXPECT_EQ(entries(), 1U);  // no temporary files left
 }
 
-TEST_F(Files, OthersMayReadWhatWasWritten) {
-  ASSERT_TRUE(write_file_atomically(path("f"), "x").is_ok());
+unsigned permissions(const std::string& file) {
   struct stat info {};
-  ASSERT_EQ(::stat(path("f").c_str(), &info), 0);
-  EXPECT_EQ(info.st_mode & 0777, 0644U);
+  EXPECT_EQ(::stat(file.c_str(), &info), 0);
+  return info.st_mode & 0777;
+}
+
+TEST_F(Files, NewFilesFollowTheUmaskAndReplacedOnesKeepTheirPermissions) {
+  const mode_t before = ::umask(022);
+  ASSERT_TRUE(write_file_atomically(path("open"), "x").is_ok());
+  ::umask(077);
+  ASSERT_TRUE(write_file_atomically(path("closed"), "x").is_ok());
+  ASSERT_TRUE(write_file_atomically(path("open"), "y").is_ok());
+  ::umask(before);
+  EXPECT_EQ(permissions(path("closed")), 0600U);
+  EXPECT_EQ(permissions(path("open")), 0644U);
+}
+
+TEST_F(Files, ALinkStaysALink) {
+  fs::create_directory(folder_ / "inner");
+  fs::create_symlink("inner/target", folder_ / "link");
+  for (const char* text : {"new", "again"}) {  // the first time the link leads nowhere
+    ASSERT_TRUE(write_file_atomically(path("link"), text).is_ok());
+    EXPECT_TRUE(fs::is_symlink(path("link")));
+    EXPECT_EQ(*read_file(path("inner/target")), text);
+  }
+  EXPECT_EQ(entries(), 2U);
+}
+
+TEST_F(Files, APipeIsWrittenToAndReadFrom) {
+  ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
+  const std::string text(300'000, 'p');  // more than a pipe holds
+  std::string got;
+  std::thread reader([&] { got = read_file(path("pipe")).value(); });
+  const Status written = write_file_atomically(path("pipe"), text);
+  reader.join();
+  EXPECT_TRUE(written.is_ok()) << written.message();
+  EXPECT_EQ(got, text);
+  EXPECT_TRUE(fs::is_fifo(path("pipe")));
+  EXPECT_EQ(entries(), 1U);
+
+  StatusCode limited = StatusCode::kOk;
+  std::thread small([&] { limited = read_file(path("pipe"), 10).status().code(); });
+  { std::ofstream(path("pipe")) << "eleven more"; }
+  small.join();
+  EXPECT_EQ(limited, StatusCode::kResourceLimit);
+}
+
+TEST_F(Files, FilesThatBelongTogetherAppearTogether) {
+  {
+    PendingFiles files;
+    ASSERT_TRUE(files.add(path("a"), "1").is_ok());
+    EXPECT_FALSE(files.add(path("no/such/folder/b"), "2").is_ok());
+    EXPECT_FALSE(fs::exists(path("a"))) << "before commit()";
+  }
+  EXPECT_EQ(entries(), 0U) << "given up without a trace";
+  PendingFiles files;
+  ASSERT_TRUE(files.add(path("a"), "1").is_ok());
+  ASSERT_TRUE(files.add(path("b"), "2").is_ok());
+  ASSERT_TRUE(files.commit().is_ok());
+  EXPECT_EQ(*read_file(path("a")) + *read_file(path("b")), "12");
+  EXPECT_EQ(entries(), 2U);
 }
 
 TEST_F(Files, AFailedWriteLeavesTheOldFile) {
