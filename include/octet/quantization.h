@@ -51,8 +51,8 @@ struct QuantizationRule {
   std::optional<std::string> precision;  // as parse_precision() reads it
   std::optional<std::string> weights;    // a type's name, overrides that half of precision
   std::optional<std::string> activations;
-  std::optional<std::string> calibrator_w;  // max, percentile, entropy, mse, auto
-  std::optional<std::string> calibrator_i;  // the same, and histogram
+  std::optional<std::string> calibrator_w;  // max, percentile, entropy, mse, auto, histogram
+  std::optional<std::string> calibrator_i;  // the same
   std::optional<double> percentile;
   std::optional<bool> per_channel;     // of weights
   std::optional<bool> symmetric;       // of activations
@@ -80,7 +80,7 @@ struct QuantizationOptions {
 
   std::optional<std::string> calibrator_w;            // default max
   std::optional<std::string> calibrator_i;            // default: auto when selective, else histogram
-  std::string histogram_calib_method = "percentile";  // what calibrator_i: histogram means
+  std::string histogram_calib_method = "percentile";  // what histogram means as a calibrator
   double percentile = 99.99;
   bool per_channel = true;
   bool learn_amax = false;                // for fine-tuning
@@ -182,7 +182,8 @@ struct TensorRangeEntry {
 struct Ranges {
   std::string fingerprint;
   std::map<std::string, TensorRangeEntry> tensors;
-  std::vector<QuantizationWarning> warnings;  // not saved
+  std::map<std::string, std::string> left_out;  // tensors that stay in float for want of a line, and why
+  std::vector<QuantizationWarning> warnings;    // not saved
 };
 
 // Rewrites the block that ends in the named node; the graph must still verify afterwards.
@@ -210,9 +211,11 @@ class SelectiveQuantizer {
   // infinities among others are left out with a warning; a tensor of nothing else is an error.
   Result<Ranges> calibrate(const Graph& graph, const QuantizationPlan& plan,
                            const std::map<std::string, TensorStatistics>& statistics) const;
-  // Ranges -> scales and zero points. A tensor that `ranges` lacks stays in float, and the placement follows.
+  // Ranges -> scales and zero points. A tensor that `ranges` lacks stays in float, and the placement follows; the plan
+  // has a note for each. Errors: a line that contradicts the network or the plan (role, axis, number of values).
   Result<QuantizationPlan> finish(const Graph& graph, const Ranges& ranges) const;
-  // The Q/DQ graph. Uses the plan alone, so that an edited plan is honoured to the letter.
+  // The Q/DQ graph. Uses the plan alone, so that an edited plan is honoured to the letter: tensor lines and the decision
+  // "float" of a node, which drops it from their readers.
   Result<Graph> quantize_module(const Graph& graph, const QuantizationPlan& plan) const;
 
  private:

@@ -236,10 +236,12 @@ Result<Graph> SelectiveQuantizer::quantize_module(const Graph& graph, const Quan
     return invalid_argument("the plan was made for another network (fingerprint " + plan.fingerprint +
                             ", this one has " + fingerprint + "); make a plan for this network");
   OCTET_RETURN_IF_ERROR(check_plan(graph, plan));
+  QuantizationPlan honoured = plan;
+  honour_decisions(graph, &honoured);
   Graph work = graph;
-  const int opset = opset_for(plan);
+  const int opset = opset_for(honoured);
   if (work.opset < opset) OCTET_RETURN_IF_ERROR(upgrade_opset(work, opset));
-  return Inserter(std::move(work), plan).run();
+  return Inserter(std::move(work), honoured).run();
 }
 
 }  // namespace octet

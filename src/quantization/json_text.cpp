@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <set>
 
 #include "base/text.h"
 
@@ -100,8 +101,20 @@ std::string json_block(const std::string& key, const std::vector<std::pair<std::
 
 Result<Json> parse_json(const std::string& text, const std::string& source) {
   const std::string clean = without_trailing_commas(text);
+  std::vector<std::set<std::string>> open_objects;
+  std::string twice;
+  const auto watch = [&](int, Json::parse_event_t event, Json& parsed) {
+    if (event == Json::parse_event_t::object_start) open_objects.emplace_back();
+    if (event == Json::parse_event_t::object_end) open_objects.pop_back();
+    if (event == Json::parse_event_t::key && !open_objects.back().insert(parsed.get<std::string>()).second)
+      twice = parsed.get<std::string>();
+    return true;
+  };
   try {
-    return Json::parse(clean);
+    Json document = Json::parse(clean, watch);
+    if (!twice.empty())
+      return invalid_argument(source + ": the key '" + twice + "' is there twice; remove one of the lines");
+    return document;
   } catch (const Json::parse_error& e) {
     return invalid_argument(source + ":" + std::to_string(line_of(clean, e.byte)) + ": this is not valid JSON");
   } catch (const std::exception& e) {

@@ -37,7 +37,8 @@ std::string json_number(double value);
 // "  key: {\n    line,\n    line\n  }"; names quoted.
 std::string json_block(const std::string& key, const std::vector<std::pair<std::string, std::string>>& lines);
 
-// Parses a whole document. Commas in front of } and ] are forgiven. Errors name source and line.
+// Parses a whole document. Commas in front of } and ] are forgiven, a key that is there twice is not. Errors name source
+// and line.
 Result<nlohmann::json> parse_json(const std::string& text, const std::string& source);
 
 // Reads the keys of one JSON object; finish() refuses keys that nobody asked for. Errors begin with the path.

@@ -11,7 +11,8 @@ namespace octet {
 // range with the wrong number of entries, not finite or upside down, naming the JSON path.
 Status assign_params(const Graph& graph, const Ranges& ranges, QuantizationPlan* plan);
 
-// Raises weight scales where an INT32 bias of scale s_input * s_weight would not fit.
+// Chooses weight scales with the INT32 bias of scale s_input * s_weight in mind: a channel of zeros gets one that the
+// bias can be stored at, and scales are raised where it would not fit.
 void fit_integer_biases(const Graph& graph, QuantizationPlan* plan);
 
 }  // namespace octet

@@ -1,6 +1,7 @@
 #include "quantization/plan_check.h"
 
 #include <algorithm>
+#include <map>
 
 #include "arith/quantize.h"
 #include "base/text.h"
@@ -64,11 +65,96 @@ Status check_tensor(const Graph& graph, const QuantizationPlan& plan, const std:
 }  // namespace
 
 Status check_plan(const Graph& graph, const QuantizationPlan& plan) {
+  std::vector<std::string> names;
+  for (const Node& n : graph.nodes) names.push_back(n.name);
   for (size_t i = 0; i < plan.nodes.size(); ++i)
-    if (plan.nodes[i].integer_bias && graph.find_node(plan.nodes[i].name) == nullptr)
-      return not_found("/nodes/" + std::to_string(i) + ": there is no node '" + plan.nodes[i].name + "'");
+    if (graph.find_node(plan.nodes[i].name) == nullptr)
+      return not_found("/nodes/" + std::to_string(i) + ": there is no node '" + plan.nodes[i].name + "'." +
+                       did_you_mean(plan.nodes[i].name, names));
   for (const auto& [name, t] : plan.tensors) OCTET_RETURN_IF_ERROR(check_tensor(graph, plan, name, t));
   return Status::ok();
+}
+
+namespace {
+
+// How the readers' lines quantize one node.
+struct Readers {
+  int weights = 0;
+  int activations = 0;  // and constants
+};
+
+std::map<std::string, Readers> readers_by_node(const QuantizationPlan& plan) {
+  std::map<std::string, Readers> found;
+  for (const auto& [name, t] : plan.tensors) {
+    if (t.dtype == DType::kFloat16) continue;  // only stored so
+    for (const TensorReader& reader : t.readers)
+      ++(t.role == TensorRole::kWeight ? found[reader.node].weights : found[reader.node].activations);
+  }
+  return found;
+}
+
+void drop_readers(const std::string& node, bool weights_too, QuantizationPlan* plan) {
+  for (auto& [name, t] : plan->tensors) {
+    if (t.dtype == DType::kFloat16 || (t.role == TensorRole::kWeight && !weights_too)) continue;
+    std::erase_if(t.readers, [&](const TensorReader& reader) { return reader.node == node; });
+  }
+}
+
+bool has_constant_weight(const Graph& graph, const Node* node) {
+  if (node == nullptr || node->inputs.size() < 2 || !graph.is_constant(node->inputs[1])) return false;
+  return node->is("Conv") || node->is("ConvTranspose") || node->is("Gemm") || node->is("MatMul");
+}
+
+// Parts of a SiLU or hard swish count as integer although they read no codes themselves.
+bool may_read_nothing(const std::string& op) {
+  return op == "Mul" || op == "Div" || op == "Clip" || op == "HardSigmoid";
+}
+
+}  // namespace
+
+void honour_decisions(const Graph& graph, QuantizationPlan* plan) {
+  std::map<std::string, Readers> readers = readers_by_node(*plan);
+  for (NodePlan& n : plan->nodes) {
+    const Readers r = readers[n.name];
+    const bool weighted = has_constant_weight(graph, graph.find_node(n.name));
+    const auto change = [&](NodeDecision decision, const std::string& why) {
+      if (decision != NodeDecision::kQuantized) n.integer_bias = false;
+      n.decision = decision;
+      n.why = why;
+      plan->notes.push_back("node '" + n.name + "' " + why);
+    };
+    switch (n.decision) {
+      case NodeDecision::kFloat:
+        // A weighted node without a quantized weight may read quantized activations all the same.
+        if (r.weights + r.activations == 0 || (weighted && r.weights == 0)) break;
+        drop_readers(n.name, true, plan);
+        change(NodeDecision::kFloat, "stays in float: the plan says so");
+        break;
+      case NodeDecision::kWeightOnly:
+        if (r.weights == 0) {
+          change(NodeDecision::kFloat, "stays in float: no tensor of the plan is its quantized weight");
+        } else if (r.activations > 0) {
+          drop_readers(n.name, false, plan);
+          change(NodeDecision::kWeightOnly, "has quantized weights only: the plan says so");
+        }
+        break;
+      case NodeDecision::kQuantized:
+        if (r.weights + r.activations == 0)
+          change(NodeDecision::kFloat, "stays in float: no tensor of the plan has it as a reader");
+        else if (weighted && r.weights == 0)
+          change(NodeDecision::kFloat, "computes in float: no tensor of the plan is its quantized weight");
+        else if (weighted && r.activations == 0)
+          change(NodeDecision::kWeightOnly,
+                 "has quantized weights only: no tensor of the plan is its quantized input");
+        break;
+      case NodeDecision::kCarries:
+      case NodeDecision::kInteger:
+        if (r.weights + r.activations == 0 && !may_read_nothing(n.op_type))
+          change(NodeDecision::kFloat, "stays in float: no tensor of the plan has it as a reader");
+        break;
+      case NodeDecision::kFused: break;
+    }
+  }
 }
 
 int opset_for(const QuantizationPlan& plan) {

@@ -37,9 +37,18 @@ Result<QuantizationPlan> plan_for(const Graph& graph, const QuantizationOptions&
 Status check_known_tensors(const Graph& graph, const Ranges& ranges) {
   std::vector<std::string> names;
   for (size_t i = 0; i < graph.value_count(); ++i) names.push_back(graph.value(static_cast<ValueId>(i)).name);
-  for (const auto& [name, entry] : ranges.tensors)
-    if (graph.find_value(name) == kNoValue)
+  for (const auto& [name, entry] : ranges.tensors) {
+    const ValueId id = graph.find_value(name);
+    if (id == kNoValue)
       return not_found("/tensors/" + name + ": the network has no such tensor." + did_you_mean(name, names));
+    if (graph.is_constant(id) != (entry.role != TensorRole::kActivation))
+      return invalid_argument("/tensors/" + name + "/role: the tensor is " +
+                              (graph.is_constant(id) ? "a constant, so its role is weight or constant"
+                                                     : "computed, so its role is activation"));
+  }
+  for (const auto& [name, why] : ranges.left_out)
+    if (graph.find_value(name) == kNoValue)
+      return not_found("/left_out/" + name + ": the network has no such tensor." + did_you_mean(name, names));
   return Status::ok();
 }
 
@@ -131,11 +140,15 @@ Result<QuantizationPlan> SelectiveQuantizer::finish(const Graph& graph, const Ra
   for (;;) {  // each round excludes at least one more tensor
     const std::vector<std::string> missing = without_range(plan, ranges);
     if (missing.empty()) break;
-    for (const std::string& name : missing) excluded[name] = "'" + name + "' has no range";
+    for (const std::string& name : missing) {
+      const auto reason = ranges.left_out.find(name);
+      excluded[name] = reason != ranges.left_out.end() ? reason->second : "'" + name + "' has no range";
+    }
     OCTET_ASSIGN(plan, plan_for(graph, options_, excluded, &ranges));
   }
   for (const auto& [name, reason] : excluded)
-    plan.notes.push_back("the tensor '" + name + "' stays in float: the ranges have no line for it");
+    plan.notes.push_back("the tensor '" + name + "' stays in float: " +
+                         (ranges.left_out.count(name) != 0 ? reason : "the ranges have no line for it"));
   OCTET_RETURN_IF_ERROR(assign_params(graph, ranges, &plan));
   fit_integer_biases(graph, &plan);
   plan.fingerprint = fingerprint;

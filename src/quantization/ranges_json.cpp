@@ -44,6 +44,13 @@ Result<Ranges> read_ranges(const nlohmann::json& document) {
   Ranges ranges;
   OCTET_RETURN_IF_ERROR(read_artifact_head(root, kFormat, &ranges.fingerprint));
   const nlohmann::json* tensors = root.find("tensors");
+  if (const nlohmann::json* left_out = root.find("left_out"); left_out != nullptr) {
+    if (!left_out->is_object()) return root.error("left_out", "expected an object { ... }");
+    for (const auto& [name, why] : left_out->items()) {
+      if (!why.is_string()) return root.error("left_out/" + name, "expected text in quotes");
+      ranges.left_out[name] = why.get<std::string>();
+    }
+  }
   OCTET_RETURN_IF_ERROR(root.finish());
   if (tensors == nullptr || !tensors->is_object()) return root.error("tensors", "expected an object { ... }");
   for (const auto& [name, value] : tensors->items()) {
@@ -58,9 +65,11 @@ Result<Ranges> read_ranges(const nlohmann::json& document) {
 std::string ranges_to_json(const Ranges& ranges) {
   std::vector<std::pair<std::string, std::string>> lines;
   for (const auto& [name, entry] : ranges.tensors) lines.emplace_back(name, range_line(entry));
+  std::vector<std::pair<std::string, std::string>> reasons;
+  for (const auto& [name, why] : ranges.left_out) reasons.emplace_back(name, json_quote(why));
   return "{\n  \"format\": \"" + std::string(kFormat) +
          "\",\n  \"version\": 1,\n  \"network\": " + json_quote(ranges.fingerprint) + ",\n" +
-         json_block("tensors", lines) + "\n}\n";
+         (reasons.empty() ? "" : json_block("left_out", reasons) + ",\n") + json_block("tensors", lines) + "\n}\n";
 }
 
 Result<Ranges> ranges_from_json(const std::string& text, const std::string& source) {

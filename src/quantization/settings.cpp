@@ -20,6 +20,7 @@ NodeSettings default_settings(const QuantizationOptions& options, const Target& 
   if (options.activations) s.activations = dtype_from_name(*options.activations);
   s.symmetric = options.symmetric.value_or(target.symmetric_activations);
   s.calibrator_w = options.calibrator_w.value_or("max");
+  if (s.calibrator_w == "histogram") s.calibrator_w = options.histogram_calib_method;
   const std::string input =
       options.calibrator_i.value_or(options.regime == Regime::kSelective ? "auto" : "histogram");
   s.calibrator_i = input == "histogram" ? options.histogram_calib_method : input;
@@ -70,7 +71,8 @@ void apply_rule(const QuantizationRule& rule, const Precision& p, const Quantiza
                 const NodeSettings& defaults, NodeSettings* s) {
   apply_precision(rule, p, defaults, s);
   if (rule.skip) s->float_reason = *rule.skip ? "kept in float: " + label(rule) + " skips it" : "";
-  if (rule.calibrator_w) s->calibrator_w = *rule.calibrator_w;
+  if (rule.calibrator_w)
+    s->calibrator_w = *rule.calibrator_w == "histogram" ? options.histogram_calib_method : *rule.calibrator_w;
   if (rule.calibrator_i)
     s->calibrator_i = *rule.calibrator_i == "histogram" ? options.histogram_calib_method : *rule.calibrator_i;
   if (rule.percentile) s->percentile = *rule.percentile;
@@ -115,8 +117,8 @@ Status apply_skips(const Network& net, const QuantizationOptions& options, std::
 }
 
 Status check_rule(const QuantizationRule& rule) {
-  if (rule.calibrator_w) OCTET_RETURN_IF_ERROR(check_calibrator(*rule.calibrator_w, true));
-  if (rule.calibrator_i) OCTET_RETURN_IF_ERROR(check_calibrator(*rule.calibrator_i, false));
+  if (rule.calibrator_w) OCTET_RETURN_IF_ERROR(check_calibrator(*rule.calibrator_w));
+  if (rule.calibrator_i) OCTET_RETURN_IF_ERROR(check_calibrator(*rule.calibrator_i));
   if (rule.percentile && (*rule.percentile <= 0 || *rule.percentile > 100))
     return invalid_argument("percentile must lie above 0 and at most at 100");
   if (rule.group_size && *rule.group_size < 0) return invalid_argument("group_size must not be negative");
@@ -133,21 +135,20 @@ Status check_rule(const QuantizationRule& rule) {
 
 }  // namespace
 
-Status check_calibrator(const std::string& name, bool for_weights) {
-  if (std::find(kCalibrators.begin(), kCalibrators.end(), name) != kCalibrators.end()) return Status::ok();
-  if (!for_weights && name == "histogram") return Status::ok();
+Status check_calibrator(const std::string& name) {
   std::vector<std::string> known = kCalibrators;
-  if (!for_weights) known.emplace_back("histogram");
+  known.emplace_back("histogram");
+  if (std::find(known.begin(), known.end(), name) != known.end()) return Status::ok();
   return invalid_argument("there is no calibrator '" + name + "'; known are " + join(known, ", ") + "." +
                           did_you_mean(name, known));
 }
 
 Status check_options(const QuantizationOptions& options) {
-  if (options.calibrator_w) OCTET_RETURN_IF_ERROR(check_calibrator(*options.calibrator_w, true).at("calibrator_w"));
-  if (options.calibrator_i) OCTET_RETURN_IF_ERROR(check_calibrator(*options.calibrator_i, false).at("calibrator_i"));
+  if (options.calibrator_w) OCTET_RETURN_IF_ERROR(check_calibrator(*options.calibrator_w).at("calibrator_w"));
+  if (options.calibrator_i) OCTET_RETURN_IF_ERROR(check_calibrator(*options.calibrator_i).at("calibrator_i"));
   if (options.histogram_calib_method == "histogram")
     return invalid_argument("histogram_calib_method: name a method (percentile, entropy, mse, max or auto)");
-  OCTET_RETURN_IF_ERROR(check_calibrator(options.histogram_calib_method, false).at("histogram_calib_method"));
+  OCTET_RETURN_IF_ERROR(check_calibrator(options.histogram_calib_method).at("histogram_calib_method"));
   if (!(options.percentile > 0 && options.percentile <= 100))
     return invalid_argument("percentile must lie above 0 and at most at 100");
   if (options.num_calib_batches < 1) return invalid_argument("num_calib_batches must be at least 1");

@@ -33,8 +33,8 @@ struct NodeSettings {
 Result<std::vector<NodeSettings>> resolve_settings(const Network& net, const QuantizationOptions& options,
                                                    const Target& target);
 
-// Refuses unknown names with near misses; `histogram` is accepted for inputs only.
-Status check_calibrator(const std::string& name, bool for_weights);
+// Refuses unknown names with near misses; `histogram` stands for histogram_calib_method.
+Status check_calibrator(const std::string& name);
 // All of the options that can be judged without a network.
 Status check_options(const QuantizationOptions& options);
 

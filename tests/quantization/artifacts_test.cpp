@@ -1,5 +1,6 @@
 // ranges.json and plan.json: round trips, hand edits, and what is said about bad ones.
 #include "quantization/json_text.h"
+#include "quantization/plan_check.h"
 #include "quantization/small_networks.h"
 
 namespace octet::testing {
@@ -160,6 +161,118 @@ TEST(Artifacts, ADeletedPlanLineLeavesTheTensorInFloat) {
   EXPECT_NE(refused.status().message().find("/tensors/pool_out/same_as"), std::string::npos);
 }
 
+NodePlan& node_of(QuantizationPlan& plan, const std::string& name) {
+  for (NodePlan& n : plan.nodes)
+    if (n.name == name) return n;
+  ADD_FAILURE() << "no node " << name;
+  return plan.nodes.front();
+}
+
+TEST(Artifacts, AnEditedDecisionIsHonoured) {
+  const Graph g = network();
+  const Quantized q = quantize_all(g, options_for("onnxruntime"));
+  QuantizationPlan plan = q.plan;
+  node_of(plan, "conv3").decision = NodeDecision::kFloat;
+  const auto out = SelectiveQuantizer().quantize_module(g, plan);
+  ASSERT_TRUE(out.is_ok()) << out.status().message();
+  const Node& conv3 = *out->find_node("conv3");
+  EXPECT_EQ(out->value(conv3.inputs[0]).name, "relu2_out");
+  EXPECT_EQ(out->value(conv3.inputs[1]).name, "conv3.weight");
+  EXPECT_EQ(out->value(conv3.inputs[2]).name, "conv3.bias");
+  EXPECT_NE(out->value(out->find_node("conv1")->inputs[1]).name, "conv1.weight") << "the others stay quantized";
+  honour_decisions(g, &plan);
+  EXPECT_EQ(readers_of(plan, "conv3.weight").size(), 0u);
+  ASSERT_EQ(plan.notes.size(), q.plan.notes.size() + 1);
+  EXPECT_NE(plan.notes.back().find("'conv3' stays in float: the plan says so"), std::string::npos);
+
+  plan = q.plan;
+  node_of(plan, "conv3").decision = NodeDecision::kWeightOnly;
+  honour_decisions(g, &plan);
+  EXPECT_EQ(readers_of(plan, "conv3.weight").size(), 1u);
+  for (const auto& [name, t] : plan.tensors)
+    for (const TensorReader& r : t.readers) EXPECT_FALSE(r.node == "conv3" && r.input == 0) << name;
+}
+
+TEST(Artifacts, ANodeWhoseLinesAreGoneIsReportedAsFloat) {
+  const Graph g = network();
+  QuantizationPlan plan = quantize_all(g, options_for("onnxruntime")).plan;
+  plan.tensors.erase("conv3.weight");
+  honour_decisions(g, &plan);
+  EXPECT_EQ(decision_of(plan, "conv3").decision, NodeDecision::kFloat);
+  EXPECT_NE(plan.notes.back().find("no tensor of the plan is its quantized weight"), std::string::npos);
+}
+
+TEST(Artifacts, FinishedPlansNeedNoCorrection) {
+  const Graph g = network();
+  for (const char* target : {"tensorrt", "onnxruntime", "openvino", "octet"}) {
+    for (const char* precision : {"int8", "int4", "w8a32", "fp8e4m3", "float16"}) {
+      QuantizationOptions options = options_for(target);
+      QuantizationRule rule;
+      rule.op = "Conv";
+      rule.precision = precision;
+      options.rules = {rule};
+      const auto prepared = SelectiveQuantizer(options).prepare(g);
+      if (!prepared.is_ok()) continue;  // not every target has every type
+      QuantizationPlan plan = quantize_all(g, options).plan;
+      const std::string before = plan_to_json(plan);
+      honour_decisions(g, &plan);
+      EXPECT_EQ(plan_to_json(plan), before) << target << " " << precision;
+    }
+  }
+}
+
+TEST(Artifacts, RangesThatContradictTheNetworkAreRefused) {
+  const Graph g = network();
+  const Quantized q = quantize_all(g, options_for("octet"));
+  Ranges bad = q.ranges;
+  bad.tensors.at("conv1.weight").axis = 7;
+  EXPECT_NE(finish_error(g, bad).find("/tensors/conv1.weight/axis: 7 is not the axis"), std::string::npos);
+  bad = q.ranges;
+  bad.tensors.at("x").role = TensorRole::kWeight;
+  EXPECT_NE(finish_error(g, bad).find("/tensors/x/role"), std::string::npos);
+  bad = q.ranges;
+  bad.tensors.at("x").axis = 1;
+  EXPECT_NE(finish_error(g, bad).find("/tensors/x/axis"), std::string::npos);
+  std::string text = ranges_to_json(q.ranges);
+  const size_t line = text.find("    \"x\": {"), end = text.find('\n', line);
+  text.insert(line, text.substr(line, end - line) + ",\n");
+  const auto twice = ranges_from_json(text, "ranges.json");
+  ASSERT_FALSE(twice.is_ok());
+  EXPECT_NE(twice.status().message().find("'x' is there twice"), std::string::npos) << twice.status().message();
+}
+
+TEST(Artifacts, ARangeEditedToNothingGetsANote) {
+  const Graph g = network();
+  Quantized q = quantize_all(g, options_for("octet"));
+  EXPECT_TRUE(q.plan.notes.empty());
+  q.ranges.tensors.at("x").lo = {0};
+  q.ranges.tensors.at("x").hi = {1e-30f};
+  q.ranges.tensors.at("conv1.weight").lo[3] = q.ranges.tensors.at("conv1.weight").hi[3] = 0;
+  const auto plan = SelectiveQuantizer(options_for("octet")).finish(g, q.ranges);
+  ASSERT_TRUE(plan.is_ok());
+  ASSERT_EQ(plan->notes.size(), 2u);
+  EXPECT_NE(plan->notes[0].find("'conv1.weight' is narrower than 2^-24 in 1 of 16 channels"), std::string::npos);
+  EXPECT_NE(plan->notes[1].find("'x' is narrower than 2^-24 and counts as zero"), std::string::npos);
+}
+
+TEST(Artifacts, TheReasonOfATensorLeftOutSurvivesItsFile) {
+  const Graph g = network();
+  Quantized q = quantize_all(g, options_for("octet"));
+  q.ranges.tensors.erase("conv2.weight");
+  q.ranges.left_out["conv2.weight"] = "too \"noisy\"";
+  const auto ranges = ranges_from_json(ranges_to_json(q.ranges), "ranges.json");
+  ASSERT_TRUE(ranges.is_ok()) << ranges.status().message();
+  EXPECT_EQ(ranges->left_out, q.ranges.left_out);
+  const auto plan = SelectiveQuantizer(options_for("octet")).finish(g, *ranges);
+  ASSERT_TRUE(plan.is_ok()) << plan.status().message();
+  EXPECT_EQ(decision_of(*plan, "conv2").why, "kept in float: too \"noisy\"");
+  ASSERT_EQ(plan->notes.size(), 1u);
+  EXPECT_NE(plan->notes[0].find("too \"noisy\""), std::string::npos);
+  Ranges unknown = q.ranges;
+  unknown.left_out["nothing"] = "x";
+  EXPECT_NE(finish_error(g, unknown).find("/left_out/nothing"), std::string::npos);
+}
+
 struct BadEdit {
   const char* from;
   const char* to;
@@ -186,7 +299,7 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(BadEdit{"\"type\": \"uint8\"", "\"type\": \"uint9\"", "/tensors/x/type"},
                       BadEdit{"\"type\": \"uint8\"", "\"type\": 8", "/tensors/x/type"},
                       BadEdit{"\"scale\": ", "\"scale\": -", "/tensors/x"},
-                      BadEdit{"\"scale\": ", "\"scale\": \"a\", \"percentile\": ", "/tensors/x/scale"},
+                      BadEdit{"\"scale\": ", "\"scale\": \"a\", \"spare\": ", "/tensors/x/scale"},
                       BadEdit{"\"zero_point\": ", "\"zero_point\": 9", "/tensors/x"},
                       BadEdit{"\"scale\": ", "\"axis\": 1, \"scale\": ", "/tensors/x/axis"},
                       BadEdit{"\"scale\"", "\"scalee\"", "/tensors/x/scalee"},

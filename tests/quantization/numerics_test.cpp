@@ -203,6 +203,30 @@ TEST(Numerics, AHugeBiasRaisesTheWeightScale) {
   EXPECT_NEAR(got.data<float>()[0], 4000.0f, 1.0f);
 }
 
+// A channel without weights is its bias alone; scale 1 would round that to multiples of the input's scale.
+TEST(Numerics, AnIntegerBiasOfADeadChannelKeepsItsPrecision) {
+  for (const bool per_channel : {true, false}) {
+    NetBuilder b;
+    const ValueId x = b.input("x", {1, 16, 4, 4});
+    Graph g = b.finish({b.conv("conv", x, 16, 16)});
+    float* w = g.value(g.find_value("conv.weight")).constant->data<float>();
+    for (int i = 0; i < (per_channel ? 2 : 16) * 16 * 9; ++i) w[i] = 0;  // two dead channels, or a dead layer
+    float* bias = g.value(g.find_value("conv.bias")).constant->data<float>();
+    bias[0] = 0.3f;
+    bias[1] = -1e-5f;
+    QuantizationOptions options = integer_bias_options("octet");
+    options.per_channel = per_channel;
+    const Quantized q = quantize_all(g, options);
+    ASSERT_TRUE(decision_of(q.plan, "conv").integer_bias);
+    const Tensor got = interpret(q.graph, random_inputs(g, 3)).value()[0];
+    EXPECT_NEAR(got.data<float>()[0], 0.3f, 0.003f) << per_channel;
+    if (per_channel) {
+      EXPECT_NEAR(got.data<float>()[16], -1e-5f, 1e-7f);
+    }
+    EXPECT_NE(q.plan.tensors.at("conv.weight").why.find("of zeros"), std::string::npos);
+  }
+}
+
 TEST(Numerics, AZeroTensorGetsAWarningAndStaysZero) {
   NetBuilder b;
   const ValueId x = b.input("x", {1, 16, 4, 4});
