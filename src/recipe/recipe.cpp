@@ -28,17 +28,17 @@ Status placed(YamlMap& map, const std::string& key, const Status& status) {
   return node == nullptr ? status : status.at(node->place());
 }
 
-Status read_calibrator(YamlMap& map, const std::string& key, bool weights, std::optional<std::string>* out) {
+Status read_calibrator(YamlMap& map, const std::string& key, std::optional<std::string>* out) {
   OCTET_ASSIGN(auto text, optional_text(map, key));
   if (!text) return Status::ok();
   *out = to_lower(*text);
-  return placed(map, key, check_calibrator(**out, weights));
+  return placed(map, key, check_calibrator(**out));
 }
 
 Status read_selective(const YamlNode& node, QuantizationOptions* options) {
   OCTET_ASSIGN(YamlMap map, YamlMap::open(node, "selective_quantizer_params"));
-  OCTET_RETURN_IF_ERROR(read_calibrator(map, "calibrator_w", true, &options->calibrator_w));
-  OCTET_RETURN_IF_ERROR(read_calibrator(map, "calibrator_i", false, &options->calibrator_i));
+  OCTET_RETURN_IF_ERROR(read_calibrator(map, "calibrator_w", &options->calibrator_w));
+  OCTET_RETURN_IF_ERROR(read_calibrator(map, "calibrator_i", &options->calibrator_i));
   OCTET_RETURN_IF_ERROR(map.read("per_channel", &options->per_channel));
   OCTET_RETURN_IF_ERROR(map.read("learn_amax", &options->learn_amax));
   OCTET_RETURN_IF_ERROR(map.read("skip_modules", &options->skip_modules));
@@ -49,7 +49,9 @@ Status read_selective(const YamlNode& node, QuantizationOptions* options) {
 Status read_calib(const YamlNode& node, QuantizationOptions* options) {
   OCTET_ASSIGN(YamlMap map, YamlMap::open(node, "calib_params"));
   std::optional<std::string> method;
-  OCTET_RETURN_IF_ERROR(read_calibrator(map, "histogram_calib_method", true, &method));
+  OCTET_RETURN_IF_ERROR(read_calibrator(map, "histogram_calib_method", &method));
+  if (method && *method == "histogram")
+    return map.find("histogram_calib_method")->error("name a method: max, percentile, entropy, mse or auto");
   if (method) options->histogram_calib_method = *method;
   OCTET_RETURN_IF_ERROR(map.read("percentile", &options->percentile));
   if (!(options->percentile > 0 && options->percentile <= 100))
@@ -138,26 +140,101 @@ Status read_quantization_params(const YamlNode& node, QuantizationOptions* optio
   return map.finish();
 }
 
-Status read_qat(const YamlNode& node, QuantizationOptions* options) {
-  OCTET_ASSIGN(YamlMap map, YamlMap::open(node, "QATRecipeModificationCallback"));
-  QatOptions qat;
-  OCTET_RETURN_IF_ERROR(map.read("batch_size_divisor", &qat.batch_size_divisor));
-  OCTET_RETURN_IF_ERROR(map.read("max_epochs_divisor", &qat.max_epochs_divisor));
-  OCTET_RETURN_IF_ERROR(map.read("lr_decay_factor", &qat.lr_decay_factor));
-  OCTET_RETURN_IF_ERROR(map.read("warmup_epochs_divisor", &qat.warmup_epochs_divisor));
-  OCTET_RETURN_IF_ERROR(map.read("cosine_final_lr_ratio", &qat.cosine_final_lr_ratio));
-  OCTET_RETURN_IF_ERROR(map.read("disable_phase_callbacks", &qat.disable_phase_callbacks));
-  OCTET_RETURN_IF_ERROR(map.read("disable_augmentations", &qat.disable_augmentations));
+constexpr const char* kQatKeys[] = {"batch_size_divisor",    "max_epochs_divisor",    "lr_decay_factor",
+                                    "warmup_epochs_divisor", "cosine_final_lr_ratio", "disable_phase_callbacks",
+                                    "disable_augmentations"};
+
+Status read_qat_keys(YamlMap& map, QatOptions* qat) {
+  OCTET_RETURN_IF_ERROR(map.read("batch_size_divisor", &qat->batch_size_divisor));
+  OCTET_RETURN_IF_ERROR(map.read("max_epochs_divisor", &qat->max_epochs_divisor));
+  OCTET_RETURN_IF_ERROR(map.read("lr_decay_factor", &qat->lr_decay_factor));
+  OCTET_RETURN_IF_ERROR(map.read("warmup_epochs_divisor", &qat->warmup_epochs_divisor));
+  OCTET_RETURN_IF_ERROR(map.read("cosine_final_lr_ratio", &qat->cosine_final_lr_ratio));
+  OCTET_RETURN_IF_ERROR(map.read("disable_phase_callbacks", &qat->disable_phase_callbacks));
+  OCTET_RETURN_IF_ERROR(map.read("disable_augmentations", &qat->disable_augmentations));
   for (const char* key : {"batch_size_divisor", "max_epochs_divisor", "warmup_epochs_divisor"}) {
     const YamlNode* value = map.find(key);
     int64_t divisor = 1;
     OCTET_RETURN_IF_ERROR(map.read(key, &divisor));
     if (divisor < 1) return value->error(std::string(key) + " must be at least 1");
   }
-  if (const YamlNode* params = map.find("quantization_params"); params != nullptr && !params->is_null())
-    OCTET_RETURN_IF_ERROR(read_quantization_params(*params, options));
-  OCTET_RETURN_IF_ERROR(map.finish());
+  return Status::ok();
+}
+
+Status read_qat(const YamlNode& node, QuantizationOptions* options) {
+  QatOptions qat;
+  if (!node.is_null()) {
+    OCTET_ASSIGN(YamlMap map, YamlMap::open(node, "QATRecipeModificationCallback"));
+    OCTET_RETURN_IF_ERROR(read_qat_keys(map, &qat));
+    if (const YamlNode* params = map.find("quantization_params"); params != nullptr && !params->is_null())
+      OCTET_RETURN_IF_ERROR(read_quantization_params(*params, options));
+    OCTET_RETURN_IF_ERROR(map.finish());
+  }
   options->qat = qat;
+  return Status::ok();
+}
+
+// The callback's keys at the top level, or the callback by its name.
+Status read_bare_qat(YamlMap& map, QuantizationOptions* options) {
+  if (const YamlNode* node = map.find("QATRecipeModificationCallback"))
+    OCTET_RETURN_IF_ERROR(read_qat(*node, options));
+  bool any = false;
+  for (const char* key : kQatKeys) any = map.find(key) != nullptr || any;
+  if (!any) return Status::ok();
+  QatOptions qat = options->qat.value_or(QatOptions{});
+  OCTET_RETURN_IF_ERROR(read_qat_keys(map, &qat));
+  options->qat = qat;
+  return Status::ok();
+}
+
+// What else a training recipe of the original project holds.
+constexpr const char* kTrainingKeys[] = {"defaults",
+                                         "training_hyperparams",
+                                         "dataset_params",
+                                         "arch_params",
+                                         "checkpoint_params",
+                                         "architecture",
+                                         "model_name",
+                                         "experiment_name",
+                                         "hydra",
+                                         "train_dataloader",
+                                         "val_dataloader",
+                                         "test_dataloader",
+                                         "resume",
+                                         "ckpt_root_dir",
+                                         "multi_gpu",
+                                         "num_gpus",
+                                         "experiment_suffix",
+                                         "project_name",
+                                         "num_classes",
+                                         "train_dataloader_params",
+                                         "setup_device",
+                                         "val_dataloader_params",
+                                         "dataset_name",
+                                         "device",
+                                         "checkpoint_path",
+                                         "usage",
+                                         "variable_set"};
+
+// Skips the training part of a whole recipe, with a note, when there is a quantization part to read.
+Status skip_training_keys(YamlMap& map, QuantizationOptions* options) {
+  bool block = false;
+  for (const char* key : {"quantization_params", "pre_launch_callbacks_list", "QATRecipeModificationCallback",
+                          "selective_quantizer_params", "calib_params", "ptq_only"})
+    block = map.find(key) != nullptr || block;
+  std::vector<std::string> skipped;
+  for (const char* key : kTrainingKeys) {
+    const YamlNode* node = map.find(key);
+    if (node == nullptr) continue;
+    if (!block)
+      return node->error(std::string("'") + key +
+                         "' belongs to a training recipe, and there is no quantization block beside it; give " +
+                         "quantization_params, or pre_launch_callbacks_list with QATRecipeModificationCallback");
+    skipped.emplace_back(key);
+  }
+  if (!skipped.empty())
+    options->notes.push_back("the recipe's training part (" + join(skipped, ", ") +
+                             ") has no effect on post-training quantization");
   return Status::ok();
 }
 
@@ -180,6 +257,9 @@ void add_notes(QuantizationOptions* options) {
   if (options->qat)
     options->notes.emplace_back(
         "QATRecipeModificationCallback concerns fine-tuning; post-training quantization ignores it");
+  if (options->calibrator_w == "histogram")
+    options->notes.push_back("calibrator_w: histogram means " + options->histogram_calib_method +
+                             " here, over the exact values that share a scale");
   if (options->learn_amax)
     options->notes.emplace_back("learn_amax concerns fine-tuning; post-training quantization calibrates the ranges");
 }
@@ -196,6 +276,8 @@ Result<QuantizationOptions> parse_recipe(const std::string& text, const std::str
     OCTET_RETURN_IF_ERROR(read_quantization_params(*node, &options));
   if (const YamlNode* node = map.find("pre_launch_callbacks_list"))
     OCTET_RETURN_IF_ERROR(read_callbacks(*node, &options));
+  OCTET_RETURN_IF_ERROR(read_bare_qat(map, &options));
+  OCTET_RETURN_IF_ERROR(skip_training_keys(map, &options));
   OCTET_RETURN_IF_ERROR(map.finish());
   const Status valid = check_options(options);  // rules carry their own lines; the rest was checked where it was read
   if (!valid.is_ok()) return valid.message().starts_with(source) ? valid : valid.at(source);

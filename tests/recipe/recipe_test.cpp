@@ -21,6 +21,49 @@ std::string error(const std::string& text) {
   return options.status().message();
 }
 
+bool any_note(const QuantizationOptions& o, const std::string& words) {
+  for (const std::string& note : o.notes)
+    if (note.find(words) != std::string::npos) return true;
+  return false;
+}
+
+TEST(Recipe, TheFineTuningKeysLoadWithoutTheirList) {
+  const std::string keys =
+      "batch_size_divisor: 4\nmax_epochs_divisor: 5\nlr_decay_factor: 0.1\nwarmup_epochs_divisor: 7\n"
+      "cosine_final_lr_ratio: 0.2\ndisable_phase_callbacks: False\ndisable_augmentations: True\n";
+  std::string nested = "QATRecipeModificationCallback:\n";
+  std::string line;
+  for (std::istringstream in(keys); std::getline(in, line);) nested += "  " + line + "\n";
+  for (const std::string& text : {keys, nested}) {
+    const QuantizationOptions o = read(text);
+    ASSERT_TRUE(o.qat.has_value()) << text;
+    EXPECT_EQ(*o.qat, (QatOptions{4, 5, 0.1, 7, 0.2, false, true}));
+    EXPECT_TRUE(any_note(o, "fine-tuning"));
+  }
+  EXPECT_TRUE(read("QATRecipeModificationCallback:\n").qat.has_value());
+  EXPECT_NE(error("batch_size_divisor: 0\n").find("r.yaml:1"), std::string::npos);
+  EXPECT_NE(error("batch_size_diviser: 2\n").find("batch_size_divisor"), std::string::npos);
+}
+
+TEST(Recipe, AWholeTrainingRecipeIsReadForItsQuantizationBlock) {
+  const std::string training = "defaults:\n  - training_hyperparams: x\n  - _self_\narchitecture: resnet18\n";
+  const QuantizationOptions o = read(training + "quantization_params:\n  ptq_only: True\n");
+  EXPECT_TRUE(o.ptq_only);
+  EXPECT_TRUE(any_note(o, "defaults, architecture")) << o.notes.size();
+  const std::string alone = error(training);
+  EXPECT_NE(alone.find("r.yaml:"), std::string::npos);
+  EXPECT_NE(alone.find("quantization_params"), std::string::npos) << alone;
+  EXPECT_NE(error(training + "quantization_params:\n  ptq_only: True\nrulez: []\n").find("rules"), std::string::npos);
+}
+
+TEST(Recipe, HistogramOfWeightsMeansTheHistogramMethod) {
+  const QuantizationOptions o =
+      read("selective_quantizer_params: {calibrator_w: histogram}\ncalib_params: {histogram_calib_method: mse}\n");
+  EXPECT_EQ(o.calibrator_w, "histogram");
+  EXPECT_TRUE(any_note(o, "histogram means mse"));
+  EXPECT_NE(error("calib_params: {histogram_calib_method: histogram}\n").find("name a method"), std::string::npos);
+}
+
 TEST(Recipe, TheOriginalBlockLoadsAsItIs) {
   const char* body =
       "ptq_only: True              # whether to launch QAT, or leave PTQ only\n"
