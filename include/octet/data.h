@@ -138,6 +138,8 @@ class Dataset {
   virtual Result<Sample> get(int64_t index) const = 0;
   // One line for reports: source, count, and the preprocessing that was chosen.
   virtual std::string describe() const = 0;
+  // What a person should know of the data, one sentence each.
+  virtual std::vector<std::string> notes() const { return {}; }
   virtual int64_t num_classes() const { return 0; }  // 0: unknown
   virtual std::vector<std::string> class_names() const { return {}; }
   virtual bool has_labels() const { return false; }

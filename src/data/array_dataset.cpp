@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstdlib>
 #include <memory>
 
@@ -152,7 +153,17 @@ Result<std::vector<int64_t>> labels_of(const NpyArray& array) {
     return invalid_argument(array.what() + " has shape " + dims_to_string(array.dims()) +
                             "; labels must be one whole number a sample");
   OCTET_ASSIGN(const Tensor t, array.read_all());
-  return to_int64s(t).at(array.what());
+  const bool is_float = t.dtype() == DType::kFloat32 || t.dtype() == DType::kFloat64;
+  if (!is_float) return to_int64s(t).at(array.what());
+  std::vector<int64_t> labels;
+  for (int64_t i = 0; i < t.numel(); ++i) {
+    const double v = t.dtype() == DType::kFloat32 ? static_cast<double>(t.data<float>()[i]) : t.data<double>()[i];
+    if (!(std::fabs(v) < 0x1p53) || v != std::trunc(v))
+      return invalid_argument(array.what() + ": label " + std::to_string(v) + " of sample " + std::to_string(i) +
+                              " is not a whole number; labels must be one whole number a sample");
+    labels.push_back(static_cast<int64_t>(v));
+  }
+  return labels;
 }
 
 // A .npy file, or a text with one whole number a line.

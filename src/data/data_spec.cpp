@@ -30,12 +30,20 @@ std::string beside(const fs::path& folder, const std::string& path) {
   return (folder / path).string();
 }
 
+// An unknown key is named before its value is looked at.
+Status read_key(const std::string& key, const YamlNode& value, SpecSection section, DataSpec* spec) {
+  Status set = set_spec_key(spec, section, key, {});
+  if (set.is_ok()) {
+    OCTET_ASSIGN(const std::vector<std::string> values, value.as_strings());
+    set = set_spec_key(spec, section, key, values);
+  }
+  return set.is_ok() ? set : value.error(set.message());
+}
+
 Status read_section(const YamlNode& node, SpecSection section, const char* what, DataSpec* spec) {
   OCTET_ASSIGN(const YamlMap map, YamlMap::open(node, what));
   for (const auto& [key, value] : map.node().entries()) {
-    OCTET_ASSIGN(const std::vector<std::string> values, value.as_strings());
-    const Status set = set_spec_key(spec, section, key, values);
-    if (!set.is_ok()) return value.error(set.message());
+    OCTET_RETURN_IF_ERROR(read_key(key, value, section, spec));
   }
   return Status::ok();
 }
@@ -62,10 +70,8 @@ Result<DataSpec> from_yaml(const std::string& path) {
     } else if (key == "inputs") {
       OCTET_RETURN_IF_ERROR(read_inputs(value, &spec));
     } else {
-      OCTET_ASSIGN(const std::vector<std::string> values, value.as_strings());
-      const Status set = set_spec_key(&spec, SpecSection::kTop, key, values);
-      if (!set.is_ok()) return value.error(set.message());
-      has_kind = has_kind || (key == "kind" && !values.empty());
+      OCTET_RETURN_IF_ERROR(read_key(key, value, SpecSection::kTop, &spec));
+      has_kind = has_kind || (key == "kind" && !value.is_null());
     }
   }
   if (!has_kind) return root.error("the data spec has no 'kind' (idx, cifar10, folder, npy, npz or yolo)");

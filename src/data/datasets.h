@@ -22,6 +22,7 @@ class ImageSource {
   // Boxes in pixels of an image of the given size.
   virtual Result<std::vector<Box>> boxes(int64_t, int, int) const { return std::vector<Box>{}; }
   virtual std::string describe() const = 0;
+  virtual std::vector<std::string> notes() const { return {}; }
   virtual int64_t num_classes() const { return 0; }
   virtual std::vector<std::string> class_names() const { return {}; }
   virtual bool has_labels() const { return false; }

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "base/files.h"
 #include "base/text.h"
@@ -28,6 +29,7 @@ class FolderSource : public ImageSource {
   int64_t classes = 0;
   bool labelled = false;
   int64_t skipped = 0;
+  int64_t unlisted = 0;  // images beside a labels file that has no line for them
 
   int64_t size() const override { return static_cast<int64_t>(entries.size()); }
   std::string name(int64_t i) const override { return entries[static_cast<size_t>(i)].name; }
@@ -36,6 +38,10 @@ class FolderSource : public ImageSource {
   int64_t num_classes() const override { return classes; }
   std::vector<std::string> class_names() const override { return names; }
   Result<Image> image(int64_t i) const override { return read_image_file((fs::path(root) / name(i)).string()); }
+  std::vector<std::string> notes() const override {
+    if (unlisted == 0) return {};
+    return {std::to_string(unlisted) + " images of '" + root + "' have no line in the labels file and are left out"};
+  }
   std::string describe() const override {
     std::string s = "folder '" + root + "': " + std::to_string(size()) + " images";
     if (labelled) s += " of " + std::to_string(classes) + " classes";
@@ -76,9 +82,18 @@ std::optional<int64_t> as_class_id(const std::string& text) {
   return v;
 }
 
+// A whole number with a sign, which is no class.
+bool is_negative_number(const std::string& text) {
+  return text.size() > 1 && text[0] == '-' && text.find_first_not_of("0123456789", 1) == std::string::npos;
+}
+
 // The id of every label: the number itself when all are numbers, else its place in class_names or, without those, in
 // the sorted list of labels.
 Status assign_ids(const std::string& path, const std::vector<LabelLine>& lines, FolderSource* source) {
+  for (const LabelLine& line : lines)
+    if (is_negative_number(line.label))
+      return invalid_argument(path + ":" + std::to_string(line.line) + ": the label " + line.label +
+                              " is negative; classes are counted from 0");
   const bool numeric =
       std::all_of(lines.begin(), lines.end(), [](const LabelLine& l) { return as_class_id(l.label).has_value(); });
   std::map<std::string, int64_t> ids;
@@ -108,6 +123,23 @@ bool stays_inside(const fs::path& name) {
   return std::none_of(name.begin(), name.end(), [](const fs::path& part) { return part == ".."; });
 }
 
+// Images in the folder, and in the folders of it that the labels file speaks of, without a line.
+Status count_unlisted(FolderSource* source) {
+  std::set<std::string> listed;
+  std::set<fs::path> folders{fs::path()};
+  for (const Entry& entry : source->entries) {
+    const fs::path name = fs::path(entry.name).lexically_normal();
+    listed.insert(name.string());
+    folders.insert(name.parent_path());
+  }
+  for (const fs::path& folder : folders) {
+    OCTET_ASSIGN(const FolderListing inside, list_folder((fs::path(source->root) / folder).string()));
+    for (const std::string& file : inside.files)
+      if (has_image_extension(file) && listed.count((folder / file).string()) == 0) ++source->unlisted;
+  }
+  return Status::ok();
+}
+
 Status read_labels_file(const std::string& path, FolderSource* source) {
   OCTET_ASSIGN(std::vector<LabelLine> lines, read_label_lines(path));
   std::error_code error;
@@ -123,7 +155,8 @@ Status read_labels_file(const std::string& path, FolderSource* source) {
     if (!fs::is_regular_file(root / line.name, error))
       return not_found(place + "there is no image '" + line.name + "' in '" + source->root + "'");
   }
-  return assign_ids(path, lines, source);
+  OCTET_RETURN_IF_ERROR(assign_ids(path, lines, source));
+  return count_unlisted(source);
 }
 
 Status scan_class_folders(const FolderListing& listing, FolderSource* source) {

@@ -16,6 +16,8 @@ class ImageDataset : public Dataset {
   bool has_boxes() const override { return source_->has_boxes(); }
   std::string describe() const override { return source_->describe() + "; " + describe_plan(plan_); }
 
+  std::vector<std::string> notes() const override { return source_->notes(); }
+
   Result<Sample> get(int64_t index) const override {
     if (index < 0 || index >= size())
       return invalid_argument("sample " + std::to_string(index) + " does not exist; the data set has " +

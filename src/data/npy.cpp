@@ -134,8 +134,8 @@ Result<NpyArray> NpyArray::open(ByteWindow bytes, const std::string& what) {
   std::string why;
   array.dtype_ = dtype_of_descr(header.descr, &why);
   if (array.dtype_ == DType::kUndefined) return unsupported(what + " " + why);
-  if (header.fortran && header.shape.size() > 1)
-    return unsupported(what + " is in Fortran order; save it as numpy.ascontiguousarray(array)");
+  array.fortran_ = header.fortran && header.shape.size() > 1;
+  if (array.fortran_) array.turned_ = std::make_shared<Turned>();
   array.dims_ = header.shape;
   array.data_at_ = header_at + size;
   Result<int64_t> count = checked_numel(array.dims_);
@@ -154,10 +154,45 @@ Result<Tensor> NpyArray::read_row(int64_t index) const {
     return invalid_argument(what_ + " has no row " + std::to_string(index));
   Dims dims(dims_.begin() + 1, dims_.end());
   OCTET_ASSIGN(const int64_t n, checked_numel(dims));
+  if (fortran_) {
+    OCTET_ASSIGN(const Tensor all, read_fortran());
+    OCTET_ASSIGN(Tensor row, Tensor::create(dtype_, std::move(dims)));
+    if (row.nbytes() > 0)
+      std::memcpy(row.raw(), static_cast<const char*>(all.raw()) + index * row.nbytes(),
+                  static_cast<size_t>(row.nbytes()));
+    return row;
+  }
   return read_elements(index * n * static_cast<int64_t>(dtype_size(dtype_)), std::move(dims));
 }
 
-Result<Tensor> NpyArray::read_all() const { return read_elements(0, dims_); }
+Result<Tensor> NpyArray::read_all() const { return fortran_ ? read_fortran() : read_elements(0, dims_); }
+
+// The first axis runs fastest in the file and slowest in a tensor.
+Result<Tensor> NpyArray::read_fortran() const {
+  std::call_once(turned_->once, [this] {
+    turned_->all = [this]() -> Result<Tensor> {
+      OCTET_ASSIGN(const Tensor stored, read_elements(0, dims_));
+      OCTET_ASSIGN(Tensor out, Tensor::create(dtype_, dims_));
+      const size_t element = dtype_size(dtype_);
+      const auto* from = static_cast<const char*>(stored.raw());
+      auto* to = static_cast<char*>(out.raw());
+      std::vector<int64_t> strides(dims_.size(), 1), at(dims_.size(), 0);  // of the file, in elements
+      for (size_t a = 1; a < dims_.size(); ++a) strides[a] = strides[a - 1] * dims_[a - 1];
+      int64_t source = 0;
+      for (int64_t i = 0; i < out.numel(); ++i) {
+        std::memcpy(to + static_cast<size_t>(i) * element, from + static_cast<size_t>(source) * element, element);
+        for (size_t a = dims_.size(); a-- > 0;) {
+          source += strides[a];
+          if (++at[a] < dims_[a]) break;
+          source -= strides[a] * dims_[a];
+          at[a] = 0;
+        }
+      }
+      return out;
+    }();
+  });
+  return turned_->all;
+}
 
 Result<Tensor> NpyArray::read_elements(int64_t first_byte, Dims dims) const {
   Result<Tensor> made = Tensor::create(dtype_, std::move(dims));

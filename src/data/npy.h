@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <string>
 
 #include "data/random_access.h"
@@ -12,8 +14,8 @@ namespace octet {
 
 class NpyArray {
  public:
-  // Reads the header only. Little-endian f2 f4 f8 u1 u2 u4 u8 i1 i2 i4 i8 b1 in C order; `what` names the array in
-  // errors. Pickled objects are never loaded.
+  // Reads the header only. Little-endian f2 f4 f8 u1 u2 u4 u8 i1 i2 i4 i8 b1 in C or Fortran order; `what` names the
+  // array in errors. Pickled objects are never loaded.
   static Result<NpyArray> open(ByteWindow bytes, const std::string& what);
 
   DType dtype() const { return dtype_; }
@@ -28,12 +30,20 @@ class NpyArray {
  private:
   NpyArray(ByteWindow bytes, std::string what) : bytes_(std::move(bytes)), what_(std::move(what)) {}
   Result<Tensor> read_elements(int64_t first_byte, Dims dims) const;
+  Result<Tensor> read_fortran() const;
 
   ByteWindow bytes_;
   std::string what_;
   DType dtype_ = DType::kUndefined;
   Dims dims_;
   int64_t data_at_ = 0;
+  // Fortran order spreads a row over the whole file, so such an array is read and turned around once.
+  bool fortran_ = false;
+  struct Turned {
+    std::once_flag once;
+    Result<Tensor> all = Tensor();
+  };
+  std::shared_ptr<Turned> turned_;
 };
 
 }  // namespace octet

@@ -268,11 +268,12 @@ Status set_spec_key(DataSpec* spec, SpecSection section, const std::string& key,
     if (key == k.name) return values.empty() ? Status::ok() : k.set(spec, values).at("'" + key + "'");
     known.emplace_back(k.name);
   }
-  if (elsewhere != nullptr) return not_found("the key '" + key + "' belongs " + section_name(elsewhere->section));
+  if (elsewhere != nullptr)
+    return invalid_argument("the key '" + key + "' belongs " + section_name(elsewhere->section));
   if (section == SpecSection::kTop) known.insert(known.end(), std::begin(kMapKeys), std::end(kMapKeys));
   std::string hint = did_you_mean(key, known);
   if (hint.empty()) hint = " Known keys: " + join(known, ", ") + ".";
-  return not_found("unknown key '" + key + "'." + hint);
+  return invalid_argument("unknown key '" + key + "'." + hint);
 }
 
 Result<DataKind> data_kind_from_name(const std::string& name) { return value_of(kKinds, name); }

@@ -60,12 +60,25 @@ TEST(Folder, LabelsFile) {
   EXPECT_NE(error("c.png 1\n../d.png 2\n").find("leaves the folder"), std::string::npos);
   EXPECT_NE(error("c.png\n").find("expected 'name label'"), std::string::npos);
   EXPECT_NE(error("").find("names no image"), std::string::npos);
+  EXPECT_NE(error("c.png -1\n").find(":1: the label -1 is negative"), std::string::npos);
   const std::string names = "&class_names=" + folder.write("names", "one\ntwo\n");
   EXPECT_NE(error("c.png,tow\n", names).find("Did you mean 'two'"), std::string::npos);
   EXPECT_NE(error("c.png,2\n", names).find("2 names for 3 classes"), std::string::npos);
   EXPECT_EQ(error("c.png,two\n", names), "");
   folder.write("labels.txt", "c.png 4\n");  // the usual name needs no key
   EXPECT_EQ((*open_dataset(spec_of("folder:" + folder.path()), kNetwork))->get(0)->label, 4);
+}
+
+TEST(Folder, ImagesWithoutALineAreCounted) {
+  const TempFolder folder;
+  for (const char* name : {"a.png", "b.png", "in/c.png", "in/d.png", "out/e.png"}) folder.write(name, flat(9, 1));
+  const std::string labels = folder.write("labels.txt", "a.png 0\nin/c.png 1\n");
+  const auto some = open_dataset(spec_of("folder:" + folder.path()), kNetwork);
+  ASSERT_TRUE(some.is_ok()) << some.status().message();
+  ASSERT_EQ((*some)->notes().size(), 1u);
+  EXPECT_EQ((*some)->notes()[0].find("2 images of '"), 0u) << (*some)->notes()[0];
+  folder.write("labels.txt", "a.png 0\nb.png 1\n");
+  EXPECT_TRUE((*open_dataset(spec_of("folder:" + folder.path()), kNetwork))->notes().empty());
 }
 
 TEST(Folder, FlatWithoutLabelsAndSplit) {

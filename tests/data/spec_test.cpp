@@ -67,6 +67,10 @@ TEST(Spec, UnknownKeysNameFileLineAndNearMisses) {
   EXPECT_NE(spec_error(top).find(top + ":2: unknown key 'pth'. Did you mean 'path'"), std::string::npos);
   const std::string null = folder.write("e.yaml", "kind: folder\npath: x\nlabels: ~\nlabel: ~\n");
   EXPECT_NE(spec_error(null).find(":4: unknown key 'label'. Did you mean 'labels'"), std::string::npos);
+  const std::string map = folder.write("p.yaml", "kind: folder\npath: x\npreproc: {scale: 1}\n");
+  EXPECT_NE(spec_error(map).find(":3: unknown key 'preproc'. Did you mean 'preprocess'"), std::string::npos);
+  EXPECT_EQ(load_data_spec("cifar10:/x?sclae=1").status().code(), load_data_spec(map).status().code());
+  EXPECT_EQ(load_data_spec(map).status().code(), StatusCode::kInvalidArgument);
   const std::string misplaced = folder.write("m.yaml", "kind: folder\npath: x\nscale: 2\n");
   EXPECT_NE(spec_error(misplaced).find(":3: the key 'scale' belongs under 'preprocess'"), std::string::npos);
   EXPECT_NE(spec_error("cifar10:/x?sclae=1").find("Did you mean 'scale'"), std::string::npos);
