@@ -4,6 +4,7 @@
 // result depends on the number of threads or on which images stand side by side.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -66,6 +67,8 @@ struct EvalReport {
   double map50 = 0, map = 0;               // percent, COCO-style AP@0.5 and AP@[.5:.95]
   double seconds = 0;                      // wall time of loading and running
   std::vector<int64_t> predictions;        // arg-max of the first output per image (classification and none)
+  int64_t nonfinite_inputs = 0;            // images with NaN or infinity in an input
+  int64_t nonfinite_outputs = 0;           // and in the first output
   // The figure a person quotes: top-1 or mAP@0.5, in percent.
   double score() const { return task == "detection" ? map50 : top1; }
 };
@@ -86,11 +89,12 @@ struct TensorDifference {
   double sqnr_db = 0;  // 10 log10(signal power / noise power); +inf when equal
   double cosine = 0;
   double max_abs = 0;
+  int64_t nonfinite = 0;  // pairs with NaN or infinity, which the other figures leave out
 };
 
 struct CompareReport {
   int64_t count = 0;
-  double agreement = 0;                    // percent of equal arg-max of the first output
+  std::optional<double> agreement;         // percent of equal arg-max of the first output, when that is [N, classes]
   std::vector<TensorDifference> tensors;   // worst SQNR first; names that both networks have
 };
 
@@ -102,6 +106,8 @@ Result<CompareReport> compare(const Graph& graph, std::shared_ptr<const Engine> 
                               int64_t images, const RunOptions& options = {});
 
 // ---- the whole job ------------------------------------------------------------------------------------------------
+
+struct QuantizeResult;
 
 struct QuantizeJob {
   const Dataset* calibration = nullptr;
@@ -115,6 +121,9 @@ struct QuantizeJob {
   int64_t guard_images = 8;
   EvalOptions eval;
   RunOptions run;
+  // Called with the finished network before its accuracy is measured, so that it can be saved whatever happens then.
+  // An error ends the job.
+  std::function<Status(const QuantizeResult&)> on_quantized;
 };
 
 struct QuantizeResult {
@@ -122,8 +131,9 @@ struct QuantizeResult {
   Graph quantized;
   Ranges ranges;
   QuantizationPlan plan;
-  int64_t calibration_images = 0;
+  int64_t calibration_images = 0;  // as many as were really used
   double calibration_seconds = 0;
+  std::vector<std::string> notes;  // about the job itself; plan.notes has those about the network
   std::optional<EvalReport> float_eval;
   std::optional<EvalReport> quantized_eval;
 };

@@ -17,7 +17,9 @@ struct Options {
 };
 
 void print_report(const CompareReport& r, size_t rows) {
-  fmt::print("{} images, equal predictions {:.2f} %\n\n", r.count, r.agreement);
+  fmt::print("{} images", r.count);
+  if (r.agreement) fmt::print(", equal predictions {:.2f} %", *r.agreement);
+  fmt::print("\n\n");
   Table table({"tensor (worst first)", "<made by", "SQNR dB", "cosine", "max |difference|"});
   for (size_t i = 0; i < r.tensors.size() && (rows == 0 || i < rows); ++i) {
     const TensorDifference& d = r.tensors[i];
@@ -26,6 +28,11 @@ void print_report(const CompareReport& r, size_t rows) {
                fmt::format("{:.4g}", d.max_abs)});
   }
   fmt::print("{}", table.to_string());
+  int64_t nonfinite = 0;
+  for (const TensorDifference& d : r.tensors) nonfinite += d.nonfinite > 0 ? 1 : 0;
+  if (nonfinite > 0)
+    fmt::print("note: {} tensors have NaN or infinite values, which the figures leave out; check the data\n",
+               nonfinite);
   if (rows != 0 && r.tensors.size() > rows) fmt::print("... {} more; --rows 0 shows all\n", r.tensors.size() - rows);
 }
 
@@ -55,7 +62,7 @@ void add_compare(CLI::App& app, std::shared_ptr<Common> common) {
   cmd->add_option("--rows", o->rows, "rows of the table; 0: all");
   cmd->footer(
       "SQNR is 10 log10(sum a^2 / sum (a-b)^2) over all images: about 20 dB and less deserves a look.\n"
-      "Tensors are matched by name.");
+      "Tensors are matched by name. Equal predictions are told where the first output is scores of classes.");
   add_common_options(*cmd, common);
   cmd->callback([o, common] {
     const Result<CompareReport> report = run(*o, *common);

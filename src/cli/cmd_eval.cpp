@@ -23,6 +23,7 @@ void print_report(const EvalReport& r) {
     fmt::print("top-1 {:.2f} % (95 % interval {:.2f} to {:.2f})   top-5 {:.2f} %   {} images, {:.1f}/s\n", r.top1,
                r.top1_low, r.top1_high, r.top5, r.count, rate);
   }
+  for (const std::string& note : nonfinite_notes(r, "the network")) fmt::print("note: {}\n", note);
 }
 
 // The network as it came: a graph, or an engine.

@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/network_file.h"
 #include "graph/text.h"
+#include "octet/onnx.h"
 #include "passes/pass.h"
 
 namespace octet::cli {
@@ -54,8 +55,9 @@ int64_t macs_of(const Graph& graph, const Node& node) {
 Result<Facts> collect(const Options& o) {
   Facts f;
   OCTET_ASSIGN(f.graph, load_network(o.model));
-  std::error_code error;
-  f.file_bytes = static_cast<int64_t>(std::filesystem::file_size(o.model, error));
+  if (std::filesystem::is_regular_file(o.model)) {  // a pipe cannot be read again
+    OCTET_ASSIGN(f.file_bytes, onnx_bytes(o.model));
+  }
   for (const Node& node : f.graph.nodes) {
     ++f.ops[node.op_type];
     f.macs += macs_of(f.graph, node);

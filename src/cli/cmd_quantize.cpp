@@ -1,6 +1,7 @@
 // octet quantize: from a trained ONNX network and data to a proved INT8 network.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 
@@ -10,6 +11,7 @@
 #include "cli/report_json.h"
 #include "octet/onnx.h"
 #include "octet/recipe.h"
+#include "onnx/save.h"
 
 namespace octet::cli {
 namespace {
@@ -45,8 +47,14 @@ struct JobData {
   DataSpec spec;
   std::unique_ptr<Dataset> calibration, evaluation;
   std::string eval_name;
-  std::string note;
+  std::vector<std::string> notes;
 };
+
+std::vector<std::string> merged(std::vector<std::string> notes, const std::vector<std::string>& more) {
+  for (const std::string& note : more)
+    if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(note);
+  return notes;
+}
 
 Result<JobData> open_job_data(const Options& o, const Graph& graph) {
   JobData d;
@@ -58,11 +66,13 @@ Result<JobData> open_job_data(const Options& o, const Graph& graph) {
     if (free_split) calibration.split = "train";
     Result<std::unique_ptr<Dataset>> opened = open_data(calibration, graph);
     if (free_split && !opened.is_ok() && opened.status().code() == StatusCode::kNotFound) {
-      d.note = "there is no training split, so the ranges come from the images that the accuracy is measured on";
+      d.notes.push_back(
+          "there is no training split, so the ranges come from the images that the accuracy is measured on");
       opened = open_data(d.spec, graph);
     }
     OCTET_RETURN_IF_ERROR(opened.status());
     d.calibration = std::move(opened).value();
+    d.notes = merged(std::move(d.notes), d.calibration->notes());
   }
   if (o.no_eval) return d;
   DataSpec evaluation = d.spec;
@@ -73,25 +83,13 @@ Result<JobData> open_job_data(const Options& o, const Graph& graph) {
   }
   if (d.eval_name.empty()) return d;
   OCTET_ASSIGN(d.evaluation, open_data(evaluation, graph));
+  d.notes = merged(std::move(d.notes), d.evaluation->notes());
   if (!d.evaluation->has_labels() && !d.evaluation->has_boxes()) {
     d.evaluation = nullptr;
-    d.note =
-        "the data has no labels, so no accuracy was measured; 'octet compare' shows how close the two networks are";
+    d.notes.push_back(
+        "the data has no labels, so no accuracy was measured; 'octet compare' shows how close the two networks are");
   }
   return d;
-}
-
-int64_t file_bytes(const std::string& path) {
-  std::error_code error;
-  const auto bytes = std::filesystem::file_size(path, error);
-  return error ? 0 : static_cast<int64_t>(bytes);
-}
-
-Status save_all(const QuantizeResult& r, const std::string& folder, bool from_plan) {
-  OCTET_RETURN_IF_ERROR(make_directories(folder));
-  OCTET_RETURN_IF_ERROR(save_onnx(r.quantized, folder + "/model_int8.onnx"));
-  if (!from_plan) OCTET_RETURN_IF_ERROR(save_ranges(r.ranges, folder + "/ranges.json"));
-  return save_plan(r.plan, folder + "/plan.json");
 }
 
 std::string numbers_of(const QuantizationPlan& plan, const Graph& graph, const std::string& node_name, size_t input) {
@@ -149,15 +147,14 @@ void print_accuracy(const QuantizeSummary& s) {
              static_cast<double>(s.float_bytes) / static_cast<double>(std::max<int64_t>(1, s.quantized_bytes)));
 }
 
-void print_report(const Options& o, const QuantizeResult& r, const QuantizeSummary& s, const std::string& note) {
+void print_report(const Options& o, const QuantizeResult& r, const QuantizeSummary& s) {
   print_plan(r, o.rows);
   std::string counts;
   for (const auto& [decision, n] : s.decisions)
     counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", n, decision);
   fmt::print("\nnodes: {}\n", counts);
   for (const QuantizationWarning& w : s.warnings) fmt::print("note: {}\n", w.message);
-  for (const std::string& n : r.plan.notes) fmt::print("note: {}\n", n);
-  if (!note.empty()) fmt::print("note: {}\n", note);
+  for (const std::string& n : s.notes) fmt::print("note: {}\n", n);
   if (s.calibration_images > 0)
     fmt::print("calibrated on {} images in {:.1f} s; whole job {:.1f} s, peak memory {}\n", s.calibration_images,
                s.calibration_seconds, s.total_seconds, human_bytes(s.peak_memory_bytes));
@@ -166,7 +163,30 @@ void print_report(const Options& o, const QuantizeResult& r, const QuantizeSumma
              o.plan.empty() ? fmt::format(", {}/ranges.json", o.output) : "");
 }
 
-QuantizeSummary summarize(const Options& o, const QuantizationOptions& q, const QuantizeResult& r) {
+// The files of a finished quantization appear together, before its accuracy is measured.
+Status save_all(const QuantizeResult& r, QuantizeSummary summary, bool from_plan) {
+  const std::string& folder = summary.output_folder;
+  PendingFiles files;
+  OCTET_RETURN_IF_ERROR(stage_onnx(r.quantized, folder + "/model_int8.onnx", &files));
+  if (!from_plan) OCTET_RETURN_IF_ERROR(files.add(folder + "/ranges.json", ranges_to_json(r.ranges)));
+  OCTET_RETURN_IF_ERROR(files.add(folder + "/plan.json", plan_to_json(r.plan)));
+  summary.notes.emplace_back(
+      "the job did not get to its end: this document was written before the accuracy was measured");
+  OCTET_RETURN_IF_ERROR(files.add(folder + "/run.json", quantize_json(summary) + "\n"));
+  return files.commit();
+}
+
+// What the files cost is known only when they are there.
+Status measure_files(QuantizeSummary* s) {
+  if (std::filesystem::is_regular_file(s->model)) {  // a pipe cannot be read again
+    OCTET_ASSIGN(s->float_bytes, onnx_bytes(s->model));
+  }
+  OCTET_ASSIGN(s->quantized_bytes, onnx_bytes(s->output_folder + "/model_int8.onnx"));
+  return Status::ok();
+}
+
+QuantizeSummary summarize(const Options& o, const QuantizationOptions& q, const JobData& data,
+                          const QuantizeResult& r) {
   QuantizeSummary s;
   s.model = o.model;
   s.output_folder = o.output;
@@ -175,8 +195,6 @@ QuantizeSummary summarize(const Options& o, const QuantizationOptions& q, const 
   s.recipe = o.recipe;
   s.regime = regime_name(o.plan.empty() ? q.regime : r.plan.regime);
   s.target = o.plan.empty() ? q.target : r.plan.target;
-  s.float_bytes = file_bytes(o.model);
-  s.quantized_bytes = file_bytes(o.output + "/model_int8.onnx");
   s.calibration_images = r.calibration_images;
   s.calibration_seconds = r.calibration_seconds;
   s.float_eval = r.float_eval;
@@ -186,12 +204,44 @@ QuantizeSummary summarize(const Options& o, const QuantizationOptions& q, const 
   for (const NodePlan& n : r.plan.nodes) ++s.decisions[node_decision_name(n.decision)];
   s.warnings = r.plan.warnings;
   s.warnings.insert(s.warnings.end(), r.ranges.warnings.begin(), r.ranges.warnings.end());
+  for (const auto* list : {&data.notes, &q.notes, &r.notes, &r.plan.notes})
+    s.notes = merged(std::move(s.notes), *list);
+  if (r.float_eval) s.notes = merged(std::move(s.notes), nonfinite_notes(*r.float_eval, "the float network"));
+  if (r.quantized_eval)
+    s.notes = merged(std::move(s.notes), nonfinite_notes(*r.quantized_eval, "the quantized network"));
   s.peak_memory_bytes = peak_memory_bytes();
   return s;
 }
 
+// What a plan leaves nothing to say about.
+Status refuse_beside_plan(const Options& o) {
+  if (o.plan.empty()) return Status::ok();
+  const std::pair<const char*, bool> others[] = {
+      {"--recipe", !o.recipe.empty()}, {"--regime", !o.regime.empty()},
+      {"--target", !o.target.empty()}, {"--calibrator", !o.calibrator.empty()},
+      {"--skip", !o.skip.empty()},     {"--ranges", !o.ranges.empty()},
+      {"--images", o.images > 0},      {"--batch-size", o.batch_size > 0}};
+  for (const auto& [name, given] : others)
+    if (given)
+      return invalid_argument(std::string("--plan uses the plan to the letter, so ") + name +
+                              " would have no effect; leave one of the two away");
+  return Status::ok();
+}
+
+// Calibration is what --ranges replaces.
+Status refuse_beside_ranges(const Options& o) {
+  if (o.ranges.empty() || (o.images == 0 && o.batch_size == 0 && o.calibrator.empty())) return Status::ok();
+  return invalid_argument(std::string("--ranges replaces calibration, so ") +
+                          (o.images > 0       ? "--images"
+                           : o.batch_size > 0 ? "--batch-size"
+                                              : "--calibrator") +
+                          " would have no effect; leave one of the two away");
+}
+
 Result<int> run(const Options& o, const Common& common) {
   const auto begin = std::chrono::steady_clock::now();
+  OCTET_RETURN_IF_ERROR(refuse_beside_plan(o));
+  OCTET_RETURN_IF_ERROR(refuse_beside_ranges(o));
   OCTET_ASSIGN(const QuantizationOptions q, read_recipe(o));
   OCTET_ASSIGN(const Graph graph, load_network(o.model));
   SelectiveQuantizer quantizer(q);
@@ -215,13 +265,14 @@ Result<int> run(const Options& o, const Common& common) {
     OCTET_ASSIGN(job.plan, load_plan(o.plan));
   }
   OCTET_RETURN_IF_ERROR(make_directories(o.output));  // before the long work, not after
+  job.on_quantized = [&](const QuantizeResult& r) { return save_all(r, summarize(o, q, data, r), !o.plan.empty()); };
   OCTET_ASSIGN(const QuantizeResult result, quantize_network(graph, quantizer, job));
-  OCTET_RETURN_IF_ERROR(save_all(result, o.output, !o.plan.empty()));
-  QuantizeSummary summary = summarize(o, q, result);
+  QuantizeSummary summary = summarize(o, q, data, result);
+  OCTET_RETURN_IF_ERROR(measure_files(&summary));
   summary.total_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   OCTET_RETURN_IF_ERROR(write_file_atomically(o.output + "/run.json", quantize_json(summary) + "\n"));
   if (common.json) fmt::print("{}\n", quantize_json(summary));
-  else print_report(o, result, summary, data.note);
+  else print_report(o, result, summary);
   if (o.max_drop < 0) return static_cast<int>(kSuccess);
   const double drop = summary.float_eval->score() - summary.quantized_eval->score();
   if (drop <= o.max_drop) return static_cast<int>(kSuccess);
@@ -257,7 +308,8 @@ void add_quantize(CLI::App& app, std::shared_ptr<Common> common) {
       ->check(CLI::IsMember({"max", "percentile", "entropy", "mse", "auto", "histogram"}));
   cmd->add_option("--skip", o->skip, "keep the nodes with this name or glob in float (repeatable)");
   cmd->add_option("--ranges", o->ranges, "use this (edited) ranges.json instead of calibrating");
-  cmd->add_option("--plan", o->plan, "use this (edited) plan.json to the letter");
+  cmd->add_option("--plan", o->plan,
+                  "use this (edited) plan.json to the letter; goes with none of the options that decide");
   cmd->add_option("--min-layer-sqnr", o->min_layer_sqnr,
                   "selective: layers whose own quantization leaves less than so many dB stay in float; 0: off")
       ->check(CLI::NonNegativeNumber);

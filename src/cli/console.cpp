@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <memory>
 
 namespace octet::cli {
@@ -77,6 +79,16 @@ int exit_code(const Status& status) {
 int fail(const Status& status) {
   fmt::print(stderr, "octet: {}\n", status.message());
   return exit_code(status);
+}
+
+int output_lost(const std::string& reason) {
+  std::fprintf(stderr, "octet: the output could not be written: %s\n", reason.c_str());
+  return kIo;
+}
+
+int flushed(int code) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+  return output_lost(errno != 0 ? std::strerror(errno) : "write error");
 }
 
 std::string Table::to_string() const {

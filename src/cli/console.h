@@ -27,6 +27,10 @@ int exit_code(const Status& status);
 // Prints "octet: <sentence>" to stderr and returns the exit code.
 int fail(const Status& status);
 
+// The exit code of a command whose results went to stdout: `code`, unless they did not arrive.
+int flushed(int code);
+int output_lost(const std::string& reason);
+
 // Left-aligned first column, right-aligned others unless a column's header begins with '<'; fits the widest cell.
 class Table {
  public:

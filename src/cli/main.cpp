@@ -1,6 +1,8 @@
 // octet: quantizes trained ONNX networks, proves what they lost, and compiles and runs them.
 #include <fmt/format.h>
 
+#include <system_error>
+
 #include "cli/commands.h"
 
 namespace octet::cli {
@@ -55,10 +57,12 @@ int main(int argc, char** argv) {
   octet::cli::add_bench(app, common);
   try {
     app.parse(argc, argv);
-    return common->exit;
+    return octet::cli::flushed(common->exit);
   } catch (const CLI::ParseError& e) {
     const int code = app.exit(e);
-    return code == 0 ? octet::cli::kSuccess : octet::cli::kUsage;
+    return code == 0 ? octet::cli::flushed(octet::cli::kSuccess) : octet::cli::kUsage;
+  } catch (const std::system_error& e) {
+    return octet::cli::output_lost(e.code().message());
   } catch (const std::exception& e) {
     fmt::print(stderr, "octet: internal error: {}\n", e.what());
     return octet::cli::kInternalFailure;

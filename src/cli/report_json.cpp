@@ -25,6 +25,8 @@ Json eval_object(const EvalReport& r) {
     j["map50"] = r.map50;
     j["map"] = r.map;
   }
+  if (r.nonfinite_inputs > 0) j["nonfinite_inputs"] = r.nonfinite_inputs;
+  if (r.nonfinite_outputs > 0) j["nonfinite_outputs"] = r.nonfinite_outputs;
   j["seconds"] = r.seconds;
   j["images_per_second"] = r.seconds > 0 ? static_cast<double>(r.count) / r.seconds : 0.0;
   return j;
@@ -38,20 +40,32 @@ std::string eval_json(const std::string& model, const EvalReport& report) {
   return j.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 
+std::vector<std::string> nonfinite_notes(const EvalReport& report, const std::string& network) {
+  std::vector<std::string> notes;
+  const std::string of = " of " + std::to_string(report.count) + " images";
+  if (report.nonfinite_inputs > 0)
+    notes.push_back("the inputs" + (" of " + std::to_string(report.nonfinite_inputs)) + of +
+                    " hold NaN or infinite values; check the data and its preprocessing");
+  if (report.nonfinite_outputs > 0)
+    notes.push_back(network + " gives NaN or infinite results for " + std::to_string(report.nonfinite_outputs) + of +
+                    "; its accuracy means little");
+  return notes;
+}
+
 std::string compare_json(const std::string& a, const std::string& b, const CompareReport& report) {
   Json j;
   j["a"] = a;
   j["b"] = b;
   j["count"] = report.count;
-  j["agreement"] = report.agreement;
+  if (report.agreement) j["agreement"] = *report.agreement;
   j["tensors"] = Json::array();
-  for (const TensorDifference& d : report.tensors)
-    j["tensors"].push_back({{"tensor", d.tensor},
-                            {"op", d.op_type},
-                            {"output", d.is_output},
-                            {"sqnr_db", finite(d.sqnr_db)},
-                            {"cosine", finite(d.cosine)},
-                            {"max_abs", finite(d.max_abs)}});
+  for (const TensorDifference& d : report.tensors) {
+    Json t = {{"tensor", d.tensor},         {"op", d.op_type},
+              {"output", d.is_output},      {"sqnr_db", finite(d.sqnr_db)},
+              {"cosine", finite(d.cosine)}, {"max_abs", finite(d.max_abs)}};
+    if (d.nonfinite > 0) t["nonfinite"] = d.nonfinite;
+    j["tensors"].push_back(std::move(t));
+  }
   return j.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -79,6 +93,7 @@ std::string quantize_json(const QuantizeSummary& s) {
   j["warnings"] = Json::array();
   for (const QuantizationWarning& w : s.warnings)
     j["warnings"].push_back({{"node", w.node}, {"tensor", w.tensor}, {"message", w.message}});
+  j["notes"] = s.notes;
   return j.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 

@@ -8,6 +8,8 @@
 namespace octet::cli {
 
 std::string eval_json(const std::string& model, const EvalReport& report);
+// Sentences about NaN and infinities that an evaluation met; `network` begins the one about its results.
+std::vector<std::string> nonfinite_notes(const EvalReport& report, const std::string& network);
 std::string compare_json(const std::string& a, const std::string& b, const CompareReport& report);
 
 // What `octet quantize` measured: run.json, and its --json output.
@@ -21,6 +23,7 @@ struct QuantizeSummary {
   std::optional<double> agreement;
   std::map<std::string, int64_t> decisions;  // node decision -> number of nodes
   std::vector<QuantizationWarning> warnings;
+  std::vector<std::string> notes;
 };
 std::string quantize_json(const QuantizeSummary& summary);
 

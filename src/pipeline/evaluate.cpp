@@ -1,4 +1,7 @@
+#include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <cmath>
 
 #include "metrics/classification.h"
 #include "metrics/detection.h"
@@ -24,6 +27,17 @@ Tensor one_row(const Tensor& batch, int64_t n) {
   Tensor row(batch.dtype(), dims);
   std::copy_n(batch.data<char>() + n * row.nbytes(), row.nbytes(), row.data<char>());
   return row;
+}
+
+// Marks the images whose rows of a batched tensor have NaN or infinity.
+void mark_nonfinite_rows(const Tensor& batch, std::vector<bool>* bad) {
+  if (batch.dtype() != DType::kFloat32 || batch.rank() < 1 || batch.dim(0) < static_cast<int64_t>(bad->size()))
+    return;
+  const int64_t row = batch.numel() / std::max<int64_t>(1, batch.dim(0));
+  for (size_t n = 0; n < bad->size(); ++n) {
+    const float* values = batch.data<float>() + static_cast<int64_t>(n) * row;
+    if (!std::all_of(values, values + row, [](float x) { return std::isfinite(x); })) (*bad)[n] = true;
+  }
 }
 
 class Evaluation {
@@ -59,6 +73,7 @@ class Evaluation {
     OCTET_ASSIGN(const Batch batch, load_batch(network_.inputs().size(), data_, images, rows));
     OCTET_ASSIGN(const std::vector<Tensor> outputs, network_.run(worker, batch.inputs));
     if (outputs.empty()) return invalid_argument("the network has no output");
+    count_nonfinite(batch.inputs, outputs[0], last - first);
     if (detection_) return detect_images(batch, outputs[0], first);
     const std::vector<int64_t> best = arg_max_rows(outputs[0], last - first);
     std::copy(best.begin(), best.end(), report_.predictions.begin() + first);
@@ -66,6 +81,15 @@ class Evaluation {
     std::vector<int64_t> labels;
     for (const Sample& s : batch.samples) labels.push_back(s.label);
     return accuracy_[static_cast<size_t>(worker)].add(leading_rows(outputs[0], last - first), labels);
+  }
+
+  void count_nonfinite(const std::vector<Tensor>& inputs, const Tensor& output, int64_t images) {
+    std::vector<bool> bad(static_cast<size_t>(images), false);
+    for (const Tensor& input : inputs) mark_nonfinite_rows(input, &bad);
+    nonfinite_inputs_ += std::count(bad.begin(), bad.end(), true);
+    bad.assign(bad.size(), false);
+    mark_nonfinite_rows(output, &bad);
+    nonfinite_outputs_ += std::count(bad.begin(), bad.end(), true);
   }
 
   Status detect_images(const Batch& batch, const Tensor& output, int64_t first) {
@@ -79,6 +103,8 @@ class Evaluation {
   }
 
   void summarize() {
+    report_.nonfinite_inputs = nonfinite_inputs_;
+    report_.nonfinite_outputs = nonfinite_outputs_;
     report_.task = detection_ ? "detection" : data_.has_labels() ? "classification" : "none";
     TopKAccuracy total;
     for (const TopKAccuracy& a : accuracy_) total.merge(a);
@@ -104,6 +130,7 @@ class Evaluation {
   bool detection_ = false;
   std::vector<TopKAccuracy> accuracy_;                      // by worker: integer counts, so merging is exact
   std::vector<std::vector<Box>> detections_, annotations_;  // by image
+  std::atomic<int64_t> nonfinite_inputs_{0}, nonfinite_outputs_{0};
   EvalReport report_;
 };
 

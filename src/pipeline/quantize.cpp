@@ -2,20 +2,37 @@
 #include <chrono>
 #include <cstdio>
 
+#include "base/text.h"
 #include "passes/pass.h"
 #include "pipeline/guard.h"
 #include "pipeline/image_runner.h"
+#include "quantization/plan_check.h"
+#include "quantization/target.h"
 
 namespace octet {
 namespace {
 
-int64_t wanted_images(const QuantizeJob& job, const QuantizationOptions& options, int64_t available) {
-  int64_t n = job.images;
-  if (n == 0) n = options.calib_images;
+// The images that calibration runs on, and a note where they are fewer than somebody asked for.
+int64_t choose_images(const QuantizeJob& job, const QuantizationOptions& options, int64_t fixed,
+                      std::vector<std::string>* notes) {
+  const int64_t available = job.calibration->size();
+  const int64_t asked = job.images > 0 ? job.images : options.calib_images;
+  int64_t n = asked;
   if (n == 0)
     n = static_cast<int64_t>(options.num_calib_batches) *
         (options.calib_batch_size > 0 ? options.calib_batch_size : 32);
-  return std::min(n, available);
+  if (n > available) {
+    if (asked > 0)
+      notes->push_back("calibration was to see " + std::to_string(asked) + " images, and the data has " +
+                       std::to_string(available));
+    n = available;
+  }
+  if (fixed > 1 && n >= fixed && n % fixed != 0) {
+    notes->push_back("the network runs batches of " + std::to_string(fixed) + " only, so calibration used " +
+                     std::to_string(n - n % fixed) + " of " + std::to_string(n) + " images");
+    n -= n % fixed;
+  }
+  return n;
 }
 
 Status calibrate_step(const SelectiveQuantizer& quantizer, const QuantizeJob& job, QuantizeResult* result) {
@@ -26,7 +43,7 @@ Status calibrate_step(const SelectiveQuantizer& quantizer, const QuantizeJob& jo
   if (job.calibration == nullptr)
     return invalid_argument("calibration needs data: give --data, or ranges from an earlier run");
   OCTET_ASSIGN(const QuantizationPlan decisions, quantizer.prepare(result->prepared));
-  const int64_t n = wanted_images(job, quantizer.options(), job.calibration->size());
+  const int64_t n = choose_images(job, quantizer.options(), fixed_batch(result->prepared), &result->notes);
   const std::vector<int64_t> images = deterministic_subset(job.calibration->size(), n, 0);
   const auto begin = std::chrono::steady_clock::now();
   OCTET_ASSIGN(const auto statistics,
@@ -38,10 +55,18 @@ Status calibrate_step(const SelectiveQuantizer& quantizer, const QuantizeJob& jo
   return Status::ok();
 }
 
-std::string one_decimal(double x) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f", x);
+std::string with_decimals(double x, int decimals) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f", decimals, x);
   return text;
+}
+
+// Two different numbers with as many decimals as it takes to tell them apart.
+std::pair<std::string, std::string> told_apart(double a, double b) {
+  for (int decimals = 1; decimals < 9; ++decimals)
+    if (with_decimals(a, decimals) != with_decimals(b, decimals))
+      return {with_decimals(a, decimals), with_decimals(b, decimals)};
+  return {with_decimals(a, 9), with_decimals(b, 9)};
 }
 
 // Layers that lose too much by themselves lose their weight's range line, so that they stay in float here and in
@@ -49,24 +74,27 @@ std::string one_decimal(double x) {
 Status guard_layers(const SelectiveQuantizer& quantizer, const QuantizeJob& job, QuantizeResult* result) {
   const bool wanted = quantizer.options().regime == Regime::kSelective && job.min_layer_sqnr_db > 0 && !job.ranges;
   if (!wanted) return Status::ok();
-  const int64_t n = std::max(std::min(job.guard_images, result->calibration_images), fixed_batch(result->prepared));
+  const int64_t group = std::max<int64_t>(1, fixed_batch(result->prepared));
+  const int64_t wanted_images = std::max(std::min(job.guard_images, result->calibration_images), group);
+  const int64_t n = wanted_images - wanted_images % group;
   const std::vector<int64_t> images = deterministic_subset(job.calibration->size(), n, 0);
   OCTET_ASSIGN(const std::vector<LayerLoss> losses,
                isolated_losses(result->prepared, result->plan, *job.calibration, images, job.run));
-  std::map<std::string, std::string> reasons;
+  bool changed = false;
   for (const LayerLoss& loss : losses) {
     const Node* node = result->prepared.find_node(loss.node);
     if (loss.sqnr_db >= job.min_layer_sqnr_db || node == nullptr || !result->prepared.is_constant(node->inputs[1]))
       continue;
-    if (result->ranges.tensors.erase(result->prepared.value(node->inputs[1]).name) == 0) continue;
-    reasons[loss.node] = "kept in float: 8 bits leave its output only " + one_decimal(loss.sqnr_db) +
-                         " dB above the noise on " + std::to_string(n) + " images (the limit is " +
-                         one_decimal(job.min_layer_sqnr_db) + " dB)";
+    const std::string weight = result->prepared.value(node->inputs[1]).name;
+    if (result->ranges.tensors.erase(weight) == 0) continue;
+    const auto [measured, limit] = told_apart(loss.sqnr_db, job.min_layer_sqnr_db);
+    result->ranges.left_out[weight] = "8 bits leave the output of '" + loss.node + "' only " + measured +
+                                      " dB above the noise on " + std::to_string(n) + " images (the limit is " +
+                                      limit + " dB)";
+    changed = true;
   }
-  if (reasons.empty()) return Status::ok();
+  if (!changed) return Status::ok();
   OCTET_ASSIGN(result->plan, quantizer.finish(result->prepared, result->ranges));
-  for (NodePlan& n_plan : result->plan.nodes)
-    if (const auto it = reasons.find(n_plan.name); it != reasons.end()) n_plan.why = it->second;
   return Status::ok();
 }
 
@@ -85,12 +113,19 @@ Result<QuantizeResult> quantize_network(const Graph& graph, const SelectiveQuant
   OCTET_ASSIGN(result.prepared, quantizer.rewrite_blocks(result.prepared));
   if (job.plan) {
     result.plan = *job.plan;
+    honour_decisions(result.prepared, &result.plan);
+    const std::vector<std::string> targets = target_names();
+    if (std::find(targets.begin(), targets.end(), result.plan.target) == targets.end())
+      result.notes.push_back("the plan was made for the target '" + result.plan.target +
+                             "', which is not built in; it is used as it stands." +
+                             did_you_mean(result.plan.target, targets));
   } else {
     OCTET_RETURN_IF_ERROR(calibrate_step(quantizer, job, &result));
     OCTET_ASSIGN(result.plan, quantizer.finish(result.prepared, result.ranges));
     OCTET_RETURN_IF_ERROR(guard_layers(quantizer, job, &result));
   }
   OCTET_ASSIGN(result.quantized, quantizer.quantize_module(result.prepared, result.plan));
+  if (job.on_quantized) OCTET_RETURN_IF_ERROR(job.on_quantized(result));
   if (job.evaluation != nullptr) {
     EvalOptions eval = job.eval;
     const ProgressSink sink = job.eval.run.progress;

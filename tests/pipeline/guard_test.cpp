@@ -82,11 +82,35 @@ TEST(Guard, KeepsOnlyTheRuinedLayerInFloat) {
     }
   }
   EXPECT_EQ(guarded->ranges.tensors.count("depthwise.weight"), 0u);
+  ASSERT_EQ(guarded->ranges.left_out.count("depthwise.weight"), 1u);
+  ASSERT_EQ(guarded->plan.notes.size(), 1u);
+  EXPECT_NE(guarded->plan.notes[0].find("'depthwise' only "), std::string::npos) << guarded->plan.notes[0];
   // The saved ranges alone lead to the same network again.
   job.ranges = guarded->ranges;
   const auto again = quantize_network(graph, quantizer, job);
   ASSERT_TRUE(again.is_ok()) << again.status().message();
   EXPECT_EQ(test::operators(again->quantized), test::operators(guarded->quantized));
+  EXPECT_EQ(again->plan.notes, guarded->plan.notes) << "the reason is in the ranges";
+}
+
+TEST(Guard, TheMeasuredFigureAndTheLimitAreToldApart) {
+  const Graph graph = lopsided_network();
+  const Images data;
+  QuantizeJob job;
+  job.calibration = &data;
+  job.images = 16;
+  job.min_layer_sqnr_db = 0;
+  const SelectiveQuantizer quantizer;
+  const auto unguarded = quantize_network(graph, quantizer, job);
+  ASSERT_TRUE(unguarded.is_ok());
+  const auto losses = isolated_losses(unguarded->prepared, unguarded->plan, data, {0, 1, 2, 3, 4, 5, 6, 7}, {});
+  ASSERT_TRUE(losses.is_ok());
+  job.min_layer_sqnr_db = (*losses)[1].sqnr_db + 1e-4;
+  const auto guarded = quantize_network(graph, quantizer, job);
+  ASSERT_TRUE(guarded.is_ok());
+  const std::string& why = guarded->ranges.left_out.at("depthwise.weight");
+  const std::string measured = why.substr(why.find("only ") + 5, why.find(" dB above") - why.find("only ") - 5);
+  EXPECT_EQ(why.find("is " + measured + " dB"), std::string::npos) << why;
 }
 
 TEST(Guard, TheNaiveRegimeIsLeftAlone) {

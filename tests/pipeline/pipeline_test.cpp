@@ -113,6 +113,70 @@ TEST(Calibration, CancelStopsBetweenImages) {
   EXPECT_EQ(last, 5);
 }
 
+// 3x6x6 -> conv -> [batch, 4, 6, 6], with a batch that may be fixed.
+Graph small_network(Dim batch) {
+  Graph g;
+  test::Random random(5);
+  const ValueId x = g.add_value("x", DType::kFloat32, Shape{batch, Dim::of(3), Dim::of(6), Dim::of(6)});
+  const ValueId w = g.add_constant("w", test::random_tensor(random, {4, 3, 3, 3}));
+  g.inputs = {x};
+  const size_t conv = g.add_node("Conv", {x, w}, {"y"}, {{"pads", std::vector<int64_t>{1, 1, 1, 1}}}, "conv");
+  g.outputs = {g.nodes[conv].outputs[0]};
+  g.value(g.outputs[0]).dtype = DType::kFloat32;
+  return g;
+}
+
+TEST(Calibration, TheImagesThatWereUsedAreCounted) {
+  const FormulaData data({3, 6, 6}, 150);
+  QuantizeJob job;
+  job.calibration = &data;
+  job.images = 100;
+  const auto fixed = quantize_network(small_network(Dim::of(64)), SelectiveQuantizer(), job);
+  ASSERT_TRUE(fixed.is_ok()) << fixed.status().message();
+  EXPECT_EQ(fixed->calibration_images, 64);
+  ASSERT_EQ(fixed->notes.size(), 1u);
+  EXPECT_NE(fixed->notes[0].find("64 of 100 images"), std::string::npos) << fixed->notes[0];
+  job.images = 1000;
+  const auto open = quantize_network(small_network(Dim::named("N")), SelectiveQuantizer(), job);
+  ASSERT_TRUE(open.is_ok()) << open.status().message();
+  EXPECT_EQ(open->calibration_images, 150);
+  ASSERT_EQ(open->notes.size(), 1u);
+  EXPECT_NE(open->notes[0].find("1000 images, and the data has 150"), std::string::npos) << open->notes[0];
+  job.images = 0;
+  EXPECT_TRUE(quantize_network(small_network(Dim::named("N")), SelectiveQuantizer(), job)->notes.empty());
+}
+
+TEST(Comparison, OnlyScoresOfClassesArePredictions) {
+  const FormulaData data({3, 6, 6}, 12);
+  const Graph maps = small_network(Dim::named("N"));
+  const auto report = compare(maps, maps, data, 0);
+  ASSERT_TRUE(report.is_ok()) << report.status().message();
+  EXPECT_FALSE(report->agreement.has_value());
+  ASSERT_EQ(report->tensors.size(), 1u);
+}
+
+TEST(Comparison, TheSumsDoNotDependOnThreads) {
+  const Graph graph = prepared_network(13);
+  const FormulaData data(image_of(graph), 40);
+  QuantizeJob job;
+  job.calibration = &data;
+  job.images = 8;
+  const auto quantized = quantize_network(graph, SelectiveQuantizer(), job);
+  ASSERT_TRUE(quantized.is_ok()) << quantized.status().message();
+  std::vector<std::vector<double>> figures;
+  for (const int threads : {1, 4}) {
+    RunOptions run;
+    run.threads = threads;
+    const auto report = compare(graph, quantized->quantized, data, 0, run);
+    ASSERT_TRUE(report.is_ok());
+    figures.emplace_back();
+    for (const TensorDifference& d : report->tensors)
+      figures.back().insert(figures.back().end(), {d.sqnr_db, d.cosine, d.max_abs});
+  }
+  EXPECT_GT(figures[0].size(), 3u);
+  EXPECT_EQ(figures[0], figures[1]);
+}
+
 TEST(Evaluation, CountsDoNotDependOnThreadsOrBatch) {
   const Graph graph = prepared_network(12);
   const FormulaData data(image_of(graph), 50);
