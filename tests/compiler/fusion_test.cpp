@@ -164,6 +164,24 @@ TEST(Fusion, PoolingAndStridedSliceMoveCodes) {
   expect_close_to_simulation(net.graph, p, 0.051);
 }
 
+TEST(Fusion, ZerosAroundPixelsBelongToTheConvolution) {
+  Net net;
+  const ValueId pads = net.graph.add_constant("p", Tensor::from<int64_t>({8}, {0, 0, 0, 1, 0, 0, 1, 0}));
+  const ValueId padded = net.qdq(net.add("Pad", {net.qdq(net.x, 0.02f, 100), pads}), 0.02f, 100);
+  const engine::Program p = net.compiled(net.qdq(net.conv(padded, 1), 0.05f, 110));
+  EXPECT_EQ(p.operations.size(), 3u);
+  expect_close_to_simulation(net.graph, p, 0.051);
+}
+
+TEST(Fusion, ZerosAroundPixelsForSomebodyElse) {
+  Net net;
+  const ValueId pads = net.graph.add_constant("p", Tensor::from<int64_t>({8}, {0, 0, 2, 1, 0, 0, 1, 3}));
+  const ValueId padded = net.qdq(net.add("Pad", {net.qdq(net.x, 0.02f, 100), pads}), 0.02f, 100);
+  const engine::Program p = net.compiled(padded);
+  EXPECT_EQ(count<engine::IslandOp>(p), 0);
+  expect_close_to_simulation(net.graph, p, 1e-6);
+}
+
 TEST(Fusion, SignedActivationsAreMovedNotChanged) {
   Net net;
   const ValueId out = net.qdq(net.add("Relu", {net.conv(net.qdq(net.x, 0.02f, -5, true), 1)}), 0.03f, 0, true);

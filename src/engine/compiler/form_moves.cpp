@@ -163,7 +163,7 @@ bool Former::move_split(size_t n, CodeId src) {
   return true;
 }
 
-// Zeros around channels only; zeros around pixels are left to the convolution that reads them.
+// Zeros around channels, or around pixels.
 bool Former::move_pad(size_t n, CodeId src) {
   const Node& nd = node(n);
   const Code& code = units_.codes[static_cast<size_t>(src)];
@@ -176,10 +176,17 @@ bool Former::move_pad(size_t n, CodeId src) {
     const Tensor& value = *graph_.value(nd.inputs[2]).constant;
     if (value.dtype() != DType::kFloat32 || value.numel() != 1 || *value.data<float>() != 0) return false;
   }
-  for (size_t i = 0; i < 8; ++i)
-    if ((*pads)[i] < 0 || ((*pads)[i] != 0 && i % 4 != 1)) return false;
-  Unit unit{.kind = UnitKind::kPadding, .inputs = {src}};
+  const auto pad = [&](size_t axis) { return (*pads)[axis] != 0 || (*pads)[axis + 4] != 0; };
+  const bool negative = std::any_of(pads->begin(), pads->end(), [](int64_t p) { return p < 0; });
+  const bool channels = pad(1), pixels = pad(2) || pad(3);
+  if (negative || pad(0) || channels == pixels) return false;
+  Unit unit{.kind = channels ? UnitKind::kPadding : UnitKind::kPool, .inputs = {src}};
   unit.first_channel = (*pads)[1];
+  if (pixels) {
+    unit.only_pads = unit.pool.average = true;
+    unit.pool.pad_top = (*pads)[2], unit.pool.pad_left = (*pads)[3];
+    unit.pool.grid = {code.params.zero, 0, 255};
+  }
   add_move(std::move(unit), n, 0, src, *out);
   return true;
 }

@@ -156,13 +156,22 @@ std::optional<Unit> Former::weighted_unit(const WeightedMatch& match, const std:
   std::string why;
   const auto no = [&](std::string reason) { return refuse(match.node, std::move(reason)), std::nullopt; };
   if (options_.keep_float.count(nd.name) != 0) return no("kept in float");
-  const CodeId src = coded(nd.inputs[0]);
+  CodeId src = coded(nd.inputs[0]);
   if (src == kNoCode) return no("its input is not quantized");
+  const Unit& before = units_.units[static_cast<size_t>(units_.codes[static_cast<size_t>(src)].unit)];
+  const bool padded = before.only_pads && nd.is("Conv") && nd.attr_string("auto_pad", "NOTSET") == "NOTSET";
+  if (padded) src = before.inputs[0];
   std::optional<WeightCodes> weights = weight_codes(graph_, index_, nd.inputs[1], &why);
   if (!weights) return no(why);
   Unit unit{.kind = UnitKind::kConv, .inputs = {src}, .nodes = match.nodes};
   if (!(nd.is("Conv") ? conv_geometry(nd, *weights, unit, &why) : gemm_geometry(nd, *weights, unit, &why)))
     return no(why);
+  if (padded) {
+    unit.problem.geometry.pad_top += before.pool.pad_top;
+    unit.problem.geometry.pad_left += before.pool.pad_left;
+    unit.nodes.insert(unit.nodes.begin(), before.nodes.begin(), before.nodes.end());
+    std::sort(unit.nodes.begin(), unit.nodes.end());
+  }
 
   const Code& from = units_.codes[static_cast<size_t>(src)];
   unit.problem.src_zero = from.params.zero;

@@ -64,6 +64,7 @@ struct Unit {
   std::optional<CodeTable> table;
   BinaryOp binary;
   PoolOp pool;
+  bool only_pads = false;  // kPool: a 1x1 window that only adds zeros around; convolutions look through it
   std::vector<int32_t> row_of, column_of;
   int64_t first_channel = 0;
 };
