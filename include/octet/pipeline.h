@@ -57,9 +57,11 @@ struct EvalOptions {
   int batch_size = 8;     // images a worker runs at once
   int64_t max_images = 0;  // 0: all
   DetectionSpec detection;
+  bool simulate = false;  // compute Q/DQ networks in float instead of integers
 };
 
 struct EvalReport {
+  std::string arithmetic;  // "integer": the engine's, as deployed; "simulated": Q/DQ in float; "float": no Q/DQ at all
   std::string task;  // "classification", "detection", or "none" for data without labels
   int64_t count = 0;
   double top1 = 0, top5 = 0;               // percent
@@ -73,6 +75,8 @@ struct EvalReport {
   double score() const { return task == "detection" ? map50 : top1; }
 };
 
+// A network with QuantizeLinear runs in the engine's integers (as `octet compile` would have it, codes equal bit for
+// bit); unless options.simulate, or when the engine does not take its shapes.
 Result<EvalReport> evaluate(const Graph& graph, const Dataset& data, const EvalOptions& options);
 // Through the compiled engine, each worker with a session of its own.
 Result<EvalReport> evaluate(std::shared_ptr<const Engine> engine, const Dataset& data, const EvalOptions& options);

@@ -13,6 +13,7 @@ struct Options {
   std::string model, data, predictions;
   int64_t images = 0;
   int batch = 8;
+  bool simulate = false;
 };
 
 void print_report(const EvalReport& r) {
@@ -23,6 +24,7 @@ void print_report(const EvalReport& r) {
     fmt::print("top-1 {:.2f} % (95 % interval {:.2f} to {:.2f})   top-5 {:.2f} %   {} images, {:.1f}/s\n", r.top1,
                r.top1_low, r.top1_high, r.top5, r.count, rate);
   }
+  if (r.arithmetic == "simulated") fmt::print("computed in float: quantizers round, sums are float sums\n");
   for (const std::string& note : nonfinite_notes(r, "the network")) fmt::print("note: {}\n", note);
 }
 
@@ -55,6 +57,7 @@ Result<EvalReport> run(const Options& o, const Common& common) {
   options.batch_size = o.batch;
   options.max_images = o.images;
   options.detection = spec.detection;
+  options.simulate = o.simulate;
   OCTET_ASSIGN(EvalReport report,
                model.engine ? evaluate(model.engine, *data, options) : evaluate(model.graph, *data, options));
   if (!o.predictions.empty()) {
@@ -70,11 +73,13 @@ Result<EvalReport> run(const Options& o, const Common& common) {
 void add_eval(CLI::App& app, std::shared_ptr<Common> common) {
   auto o = std::make_shared<Options>();
   CLI::App* cmd = app.add_subcommand("eval", "Measure the accuracy of a network or an engine on labelled data");
-  cmd->add_option("MODEL", o->model, "ONNX file, where Q/DQ networks are simulated exactly, or .octet file")
+  cmd->add_option("MODEL", o->model, "ONNX file, where Q/DQ networks run in integers, or .octet file")
       ->required();
   cmd->add_option("--data", o->data, "labelled data: a YAML file or kind:PATH")->required();
   cmd->add_option("--images", o->images, "evaluate the first N images only; 0: all")->check(CLI::NonNegativeNumber);
   cmd->add_option("--batch", o->batch, "images a thread runs at once")->check(CLI::Range(1, 4096));
+  cmd->add_flag("--simulate", o->simulate,
+                "compute Q/DQ networks in float, node by node, instead of the engine's integers");
   cmd->add_option("--predictions", o->predictions,
                   "write the predicted class of every image to this file, one a line");
   cmd->footer(

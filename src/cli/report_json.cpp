@@ -15,6 +15,7 @@ Json finite(double x) { return std::isfinite(x) ? Json(x) : Json(x > 0 ? "inf" :
 Json eval_object(const EvalReport& r) {
   Json j;
   j["task"] = r.task;
+  j["arithmetic"] = r.arithmetic;
   j["count"] = r.count;
   if (r.task == "classification") {
     j["top1"] = r.top1;

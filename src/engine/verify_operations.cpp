@@ -104,7 +104,7 @@ Status verify_one(const VerifyContext& c, const BinaryOp& op) {
   return c.check_overlap(op.b, op.dst, !op.b_per_image);
 }
 
-// Every window has a pixel inside the image; an average over none is not defined.
+// Every window has a pixel inside the image: there is no greatest of none. (The average of none is the zero code.)
 Status check_windows(int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t dilation, int64_t pad) {
   for (int64_t o = 0; o < out; ++o) {
     const int64_t begin = o * stride - pad;
@@ -122,8 +122,10 @@ Status verify_one(const VerifyContext& c, const PoolOp& op) {
   OCTET_RETURN_IF_ERROR(expect(fits, "its shapes do not fit"));
   OCTET_RETURN_IF_ERROR(verify_axis(src.dims[2], dst.dims[2], op.kh, op.stride_h, op.dilation_h, op.pad_top));
   OCTET_RETURN_IF_ERROR(verify_axis(src.dims[3], dst.dims[3], op.kw, op.stride_w, op.dilation_w, op.pad_left));
-  OCTET_RETURN_IF_ERROR(check_windows(src.dims[2], dst.dims[2], op.kh, op.stride_h, op.dilation_h, op.pad_top));
-  OCTET_RETURN_IF_ERROR(check_windows(src.dims[3], dst.dims[3], op.kw, op.stride_w, op.dilation_w, op.pad_left));
+  if (!op.average) {
+    OCTET_RETURN_IF_ERROR(check_windows(src.dims[2], dst.dims[2], op.kh, op.stride_h, op.dilation_h, op.pad_top));
+    OCTET_RETURN_IF_ERROR(check_windows(src.dims[3], dst.dims[3], op.kw, op.stride_w, op.dilation_w, op.pad_left));
+  }
   OCTET_RETURN_IF_ERROR(expect(op.kh * op.kw <= (1 << 23), "its window is too large for a sum of 32 bits"));
   OCTET_RETURN_IF_ERROR(verify_grid(op.grid));
   OCTET_RETURN_IF_ERROR(check_finite({op.scale}));

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "engine/compiler/compile.h"
 #include "metrics/classification.h"
 #include "metrics/detection.h"
 #include "pipeline/image_runner.h"
@@ -136,15 +137,42 @@ class Evaluation {
 
 }  // namespace
 
+namespace {
+
+bool is_quantized(const Graph& graph) {
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
+    return node.is("QuantizeLinear") || node.is("QLinearConv") || node.is("QLinearMatMul");
+  });
+}
+
+// Null when the network is not for the engine.
+std::shared_ptr<const Engine> integer_engine(const Graph& graph) {
+  engine::CompileOptions options;
+  options.timing = false;
+  Result<engine::Program> program = engine::compile(graph, options);
+  if (!program.is_ok()) return nullptr;
+  Result<std::shared_ptr<const Engine>> engine = Engine::from_program(std::move(*program));
+  return engine.is_ok() ? *engine : nullptr;
+}
+
+}  // namespace
+
 Result<EvalReport> evaluate(const Graph& graph, const Dataset& data, const EvalOptions& options) {
+  const bool quantized = is_quantized(graph);
+  if (quantized && !options.simulate)
+    if (std::shared_ptr<const Engine> engine = integer_engine(graph)) return evaluate(std::move(engine), data, options);
   OCTET_ASSIGN(const std::unique_ptr<Network> network, Network::create(graph));
-  return Evaluation(*network, data, options).run();
+  OCTET_ASSIGN(EvalReport report, Evaluation(*network, data, options).run());
+  report.arithmetic = quantized ? "simulated" : "float";
+  return report;
 }
 
 Result<EvalReport> evaluate(std::shared_ptr<const Engine> engine, const Dataset& data, const EvalOptions& options) {
   OCTET_ASSIGN(const std::unique_ptr<Network> network,
                Network::create(std::move(engine), resolve_threads(options.run.threads)));
-  return Evaluation(*network, data, options).run();
+  OCTET_ASSIGN(EvalReport report, Evaluation(*network, data, options).run());
+  report.arithmetic = "integer";
+  return report;
 }
 
 }  // namespace octet

@@ -26,7 +26,7 @@ class Constants {
     return blob;
   }
   void allocate() {
-    block_ = std::make_shared<std::vector<Line>>(size_ / 64);
+    block_ = std::make_shared<std::vector<Line>>((size_ + cpu::kReadSlack) / 64 + 1);
     std::memset(data(), 0, size_);
   }
   uint8_t* data() { return reinterpret_cast<uint8_t*>(block_->data()); }

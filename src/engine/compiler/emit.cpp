@@ -155,8 +155,11 @@ class Emitter {
     note.precision = unit.kind == UnitKind::kQuantize || unit.kind == UnitKind::kInput ? "layout" : "int8";
     note.reasons = unit.reasons;
     const cpu::ConvGeometry& g = unit.problem.geometry;
-    if (unit.kind == UnitKind::kConv)
-      note.macs = static_cast<double>(g.oh * g.ow * g.oc * g.kh * g.kw) * static_cast<double>(g.ic / g.groups);
+    if (unit.kind == UnitKind::kConv) {
+      // Channels that only fill up a pixel do not count.
+      const int64_t ic = std::min(g.ic, units_.codes[static_cast<size_t>(unit.inputs[0])].channels());
+      note.macs = static_cast<double>(g.oh * g.ow * g.oc * g.kh * g.kw) * static_cast<double>(ic / g.groups);
+    }
     return note;
   }
 
