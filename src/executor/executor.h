@@ -43,6 +43,9 @@ class Executor {
   static Result<std::unique_ptr<Executor>> create(const Graph& graph, const ExecutorOptions& options = {});
   ~Executor();
 
+  // False in builds without oneDNN, where the reference operators stand in and times mean nothing.
+  static bool is_fast();
+
   // inputs: one row-major tensor per graph input. Returns the graph outputs, row-major, in order. Safe to call from
   // several threads at once. Any batch size the graph's symbolic dimensions allow.
   Result<std::vector<Tensor>> run(const std::vector<Tensor>& inputs, const TapSink& sink = {}) const;

@@ -4,6 +4,7 @@
 #include "engine/compiler/emit.h"
 #include "engine/compiler/float_times.h"
 #include "engine/compiler/qoperator.h"
+#include "executor/executor.h"
 #include "graph/shape_inference.h"
 #include "passes/pass.h"
 
@@ -85,7 +86,7 @@ Result<Program> compile(const Graph& source, const CompileOptions& options) {
   say("simplified to " + std::to_string(graph.nodes.size()) + " nodes");
 
   OCTET_ASSIGN(Program program, compile_prepared(graph, options, !symbol.empty()));
-  const bool timed = options.timing && options.integers;
+  const bool timed = options.timing && options.integers && Executor::is_fast();
   if (!timed) return program;
   OCTET_ASSIGN(const Graph twin, float_twin(graph));
   const auto times = float_times(twin, options.threads, options.seconds / 2);
