@@ -11,8 +11,18 @@
 #include <cerrno>
 #include <cstring>
 
+#include "data/random_access.h"
+
 namespace octet {
 namespace {
+
+constexpr uint64_t kXzMemoryLimit = uint64_t{256} << 20;  // xz -9 needs 65 MiB
+
+Status xz_error(const std::string& path, lzma_ret code) {
+  if (code == LZMA_MEMLIMIT_ERROR)
+    return resource_limit("'" + path + "' needs more than 256 MiB to decompress; compress it again with xz -9");
+  return data_corrupt("'" + path + "' is a damaged or truncated xz file; copy it again");
+}
 
 class PlainStream : public ByteStream {
  public:
@@ -67,8 +77,7 @@ class XzStream : public ByteStream {
   ~XzStream() override { lzma_end(&lzma_); }
 
   Status start() {
-    constexpr uint64_t kMemoryLimit = uint64_t{256} << 20;  // xz -9 needs 65 MiB
-    if (lzma_stream_decoder(&lzma_, kMemoryLimit, LZMA_CONCATENATED) != LZMA_OK)
+    if (lzma_stream_decoder(&lzma_, kXzMemoryLimit, LZMA_CONCATENATED) != LZMA_OK)
       return resource_limit("not enough memory to decompress '" + path_ + "'");
     return Status::ok();
   }
@@ -85,10 +94,7 @@ class XzStream : public ByteStream {
       }
       const lzma_ret code = lzma_code(&lzma_, raw_ended_ ? LZMA_FINISH : LZMA_RUN);
       ended_ = code == LZMA_STREAM_END;
-      if (code == LZMA_MEMLIMIT_ERROR)
-        return resource_limit("'" + path_ + "' needs more than 256 MiB to decompress; compress it again with xz -9");
-      if (code != LZMA_OK && !ended_)
-        return data_corrupt("'" + path_ + "' is a damaged or truncated xz file; copy it again");
+      if (code != LZMA_OK && !ended_) return xz_error(path_, code);
     }
     return n - static_cast<int64_t>(lzma_.avail_out);
   }
@@ -102,7 +108,68 @@ class XzStream : public ByteStream {
   bool ended_ = false;
 };
 
+enum class Packing { kNone, kGzip, kXz };
+
+Packing packing_of(const uint8_t* magic, int64_t bytes) {
+  constexpr std::array<uint8_t, 6> kXz = {0xfd, '7', 'z', 'X', 'Z', 0};
+  if (bytes >= 2 && magic[0] == 0x1f && magic[1] == 0x8b) return Packing::kGzip;
+  return bytes >= 6 && std::equal(kXz.begin(), kXz.end(), magic) ? Packing::kXz : Packing::kNone;
+}
+
+// Sums up the indexes of all streams of an xz file; reads little more than them.
+class XzIndexReader {
+ public:
+  explicit XzIndexReader(const ByteWindow& file) : file_(file) {}
+  ~XzIndexReader() {
+    lzma_end(&lzma_);
+    lzma_index_end(index_, nullptr);
+  }
+  XzIndexReader(const XzIndexReader&) = delete;
+  XzIndexReader& operator=(const XzIndexReader&) = delete;
+
+  Result<int64_t> size() {
+    if (lzma_file_info_decoder(&lzma_, &index_, kXzMemoryLimit, static_cast<uint64_t>(file_.length())) != LZMA_OK)
+      return resource_limit("not enough memory to read '" + file_.path() + "'");
+    for (int64_t at = 0;;) {
+      if (lzma_.avail_in == 0) {
+        const int64_t n = std::min(static_cast<int64_t>(buffer_.size()), file_.length() - at);
+        OCTET_RETURN_IF_ERROR(file_.read(at, buffer_.data(), n));
+        lzma_.next_in = buffer_.data();
+        lzma_.avail_in = static_cast<size_t>(n);
+        at += n;
+      }
+      const lzma_ret code = lzma_code(&lzma_, LZMA_RUN);
+      if (code == LZMA_STREAM_END) return static_cast<int64_t>(lzma_index_uncompressed_size(index_));
+      if (code == LZMA_SEEK_NEEDED) {
+        at = static_cast<int64_t>(lzma_.seek_pos);
+        lzma_.avail_in = 0;
+      } else if (code != LZMA_OK) {
+        return xz_error(file_.path(), code);
+      }
+    }
+  }
+
+ private:
+  const ByteWindow& file_;
+  lzma_stream lzma_ = LZMA_STREAM_INIT;
+  lzma_index* index_ = nullptr;
+  std::array<uint8_t, 1 << 13> buffer_{};
+};
+
 }  // namespace
+
+Result<int64_t> unpacked_size(const std::string& path) {
+  OCTET_ASSIGN(const ByteWindow file, ByteWindow::open(path));
+  std::array<uint8_t, 6> magic{};
+  const int64_t got = std::min(file.length(), static_cast<int64_t>(magic.size()));
+  OCTET_RETURN_IF_ERROR(file.read(0, magic.data(), got));
+  switch (packing_of(magic.data(), got)) {
+    case Packing::kNone: return file.length();
+    case Packing::kGzip: return -1;
+    case Packing::kXz: break;
+  }
+  return XzIndexReader(file).size();
+}
 
 Result<std::unique_ptr<ByteStream>> open_byte_stream(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -113,9 +180,8 @@ Result<std::unique_ptr<ByteStream>> open_byte_stream(const std::string& path) {
   if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode))
     return invalid_argument("'" + path + "' is not a regular file");
   std::array<uint8_t, 6> magic{};
-  const ssize_t got = ::pread(fd, magic.data(), magic.size(), 0);
-  constexpr std::array<uint8_t, 6> kXz = {0xfd, '7', 'z', 'X', 'Z', 0};
-  if (got >= 2 && magic[0] == 0x1f && magic[1] == 0x8b) {
+  const Packing packing = packing_of(magic.data(), ::pread(fd, magic.data(), magic.size(), 0));
+  if (packing == Packing::kGzip) {
     const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
     gzFile file = copy < 0 ? nullptr : gzdopen(copy, "rb");
     if (file == nullptr) {
@@ -124,7 +190,7 @@ Result<std::unique_ptr<ByteStream>> open_byte_stream(const std::string& path) {
     }
     return std::unique_ptr<ByteStream>(std::make_unique<GzipStream>(file, path));
   }
-  if (got == 6 && magic == kXz) {
+  if (packing == Packing::kXz) {
     auto stream = std::make_unique<XzStream>(std::move(raw), path);
     OCTET_RETURN_IF_ERROR(stream->start());
     return std::unique_ptr<ByteStream>(std::move(stream));

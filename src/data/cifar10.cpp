@@ -1,4 +1,5 @@
 #include <filesystem>
+#include <mutex>
 
 #include "data/byte_stream.h"
 #include "data/datasets.h"
@@ -13,20 +14,94 @@ constexpr int64_t kPlane = kSide * kSide;
 constexpr int64_t kRecord = 1 + 3 * kPlane;  // a label byte, then the red, green and blue planes
 constexpr int64_t kMostRecords = 1000000;    // 3 GB; the original has 10,000 a file
 
+// One file of records. Its size is known at once; it is read and unpacked when the first record is asked for.
+class RecordFile {
+ public:
+  static Result<std::unique_ptr<RecordFile>> open(const std::string& path) {
+    auto file = std::make_unique<RecordFile>(path);
+    OCTET_ASSIGN(file->bytes_, unpacked_size(path));
+    if (file->bytes_ < 0) {  // only unpacking tells
+      OCTET_RETURN_IF_ERROR(file->need());
+      file->bytes_ = static_cast<int64_t>(file->records_.size());
+    } else {
+      OCTET_RETURN_IF_ERROR(file->check_size(file->bytes_));
+    }
+    return file;
+  }
+  explicit RecordFile(std::string path) : path_(std::move(path)) {}
+
+  int64_t size() const { return bytes_ / kRecord; }
+
+  // The label, then the planes. Any thread: the first one unpacks, the others wait.
+  Result<const uint8_t*> record(int64_t i) const {
+    OCTET_RETURN_IF_ERROR(need());
+    return records_.data() + i * kRecord;
+  }
+
+ private:
+  Status need() const {
+    std::call_once(once_, [this] {
+      status_ = unpack();
+      if (!status_.is_ok()) std::vector<uint8_t>().swap(records_);
+    });
+    return status_;
+  }
+
+  Status unpack() const {
+    OCTET_ASSIGN(const auto stream, open_byte_stream(path_));
+    const int64_t most = bytes_ < 0 ? kMostRecords * kRecord : bytes_;
+    OCTET_ASSIGN(const int64_t n, read_up_to(*stream, most + 1, &records_));
+    if (bytes_ < 0) OCTET_RETURN_IF_ERROR(check_size(n));
+    if (bytes_ >= 0 && n != bytes_)
+      return data_corrupt("'" + path_ + "' was to have " + std::to_string(bytes_) + " bytes and has " +
+                          (n > bytes_ ? "more" : std::to_string(n)) + "; it is damaged, or was changed meanwhile");
+    for (int64_t at = 0; at < n; at += kRecord) {
+      const int label = records_[static_cast<size_t>(at)];
+      if (label > 9)
+        return data_corrupt("'" + path_ + "': record " + std::to_string(at / kRecord) + " has label " +
+                            std::to_string(label) + ", CIFAR-10 has 0 to 9; is this CIFAR-100?");
+    }
+    return Status::ok();
+  }
+
+  Status check_size(int64_t n) const {
+    if (n > kMostRecords * kRecord)
+      return resource_limit("'" + path_ + "' holds more than " + std::to_string(kMostRecords) + " records");
+    if (n == 0 || n % kRecord != 0)
+      return data_corrupt("'" + path_ + "' has " + std::to_string(n) + " bytes, not a multiple of the " +
+                          std::to_string(kRecord) + " bytes of a CIFAR-10 record; it is truncated or another format");
+    return Status::ok();
+  }
+
+  std::string path_;
+  int64_t bytes_ = -1;  // -1: not known yet; settled when open() returns
+  mutable std::once_flag once_;
+  mutable std::vector<uint8_t> records_;
+  mutable Status status_;
+};
+
 class Cifar10Source : public ImageSource {
  public:
-  Cifar10Source(std::string path, std::vector<uint8_t> records, std::vector<std::string> names)
-      : path_(std::move(path)), records_(std::move(records)), names_(std::move(names)) {}
+  Cifar10Source(std::string path, std::vector<std::unique_ptr<RecordFile>> files, std::vector<std::string> names)
+      : path_(std::move(path)), files_(std::move(files)), names_(std::move(names)) {
+    for (const auto& file : files_) size_ += file->size();
+  }
 
-  int64_t size() const override { return static_cast<int64_t>(records_.size()) / kRecord; }
-  int64_t label(int64_t i) const override { return records_[static_cast<size_t>(i * kRecord)]; }
+  int64_t size() const override { return size_; }
   bool has_labels() const override { return true; }
   int64_t num_classes() const override { return 10; }
   std::vector<std::string> class_names() const override { return names_; }
 
+  // -1 where the file is damaged; image() says so.
+  int64_t label(int64_t i) const override {
+    const Result<const uint8_t*> found = record(i);
+    return found.is_ok() ? **found : -1;
+  }
+
   Result<Image> image(int64_t i) const override {
+    OCTET_ASSIGN(const uint8_t* record, this->record(i));
     Image image = Image::filled(kSide, kSide, 3);
-    const uint8_t* planes = records_.data() + i * kRecord + 1;
+    const uint8_t* planes = record + 1;
     for (int64_t p = 0; p < kPlane; ++p)
       for (int64_t c = 0; c < 3; ++c) image.pixels[static_cast<size_t>(3 * p + c)] = planes[c * kPlane + p];
     return image;
@@ -37,25 +112,18 @@ class Cifar10Source : public ImageSource {
   }
 
  private:
-  std::string path_;
-  std::vector<uint8_t> records_;
-  std::vector<std::string> names_;
-};
+  // i is below size().
+  Result<const uint8_t*> record(int64_t i) const {
+    size_t f = 0;
+    for (; i >= files_[f]->size(); ++f) i -= files_[f]->size();
+    return files_[f]->record(i);
+  }
 
-Status append_records(const std::string& path, std::vector<uint8_t>* records) {
-  OCTET_ASSIGN(const auto stream, open_byte_stream(path));
-  OCTET_ASSIGN(const int64_t n, read_up_to(*stream, kMostRecords * kRecord + 1, records));
-  if (n > kMostRecords * kRecord)
-    return resource_limit("'" + path + "' holds more than " + std::to_string(kMostRecords) + " records");
-  if (n == 0 || n % kRecord != 0)
-    return data_corrupt("'" + path + "' has " + std::to_string(n) + " bytes, not a multiple of the " +
-                        std::to_string(kRecord) + " bytes of a CIFAR-10 record; it is truncated or another format");
-  for (size_t at = records->size() - static_cast<size_t>(n); at < records->size(); at += kRecord)
-    if ((*records)[at] > 9)
-      return data_corrupt("'" + path + "': record " + std::to_string(at / kRecord) + " has label " +
-                          std::to_string((*records)[at]) + ", CIFAR-10 has 0 to 9; is this CIFAR-100?");
-  return Status::ok();
-}
+  std::string path_;
+  std::vector<std::unique_ptr<RecordFile>> files_;
+  std::vector<std::string> names_;
+  int64_t size_ = 0;
+};
 
 Result<std::string> find_batch(const fs::path& folder, const std::string& name) {
   std::error_code error;
@@ -93,10 +161,13 @@ Result<ImageSourcePtr> open_cifar10(const DataSpec& spec) {
     const fs::path names = path / "batches.meta.txt";
     if (class_names.empty() && fs::is_regular_file(names, error)) class_names = names.string();
   }
-  std::vector<uint8_t> records;
-  for (const std::string& batch : batches) OCTET_RETURN_IF_ERROR(append_records(batch, &records));
+  std::vector<std::unique_ptr<RecordFile>> files;
+  for (const std::string& batch : batches) {
+    OCTET_ASSIGN(std::unique_ptr<RecordFile> file, RecordFile::open(batch));
+    files.push_back(std::move(file));
+  }
   OCTET_ASSIGN(std::vector<std::string> names, read_class_names(class_names));
-  return ImageSourcePtr(std::make_unique<Cifar10Source>(spec.path, std::move(records), std::move(names)));
+  return ImageSourcePtr(std::make_unique<Cifar10Source>(spec.path, std::move(files), std::move(names)));
 }
 
 }  // namespace octet

@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <thread>
 
+#include "data/byte_stream.h"
 #include "test_files.h"
 
 namespace octet::test {
@@ -80,6 +82,75 @@ TEST(Cifar10, DamagedFilesGetASentence) {
   EXPECT_NE(error(record(10, 0)).find("label 10"), std::string::npos);
   const std::string packed = xz(record(1, 0));
   EXPECT_NE(error(packed.substr(0, packed.size() - 20)).find("truncated xz"), std::string::npos);
+}
+
+std::string batch_name(int i) { return "data_batch_" + std::to_string(i) + ".bin"; }
+
+TEST(Cifar10, SizesAreKnownWithoutUnpacking) {
+  const TempFolder folder;
+  const std::string one = record(1, 0), two = record(2, 9) + record(3, 7);
+  const auto size = [&](const std::string& bytes) { return unpacked_size(folder.write("f", bytes)); };
+  EXPECT_EQ(*size(""), 0);
+  EXPECT_EQ(*size(two), 6146);
+  EXPECT_EQ(*size(gzip(two)), -1);
+  EXPECT_EQ(*size(xz(two)), 6146);
+  EXPECT_EQ(*size(xz("")), 0);
+  EXPECT_EQ(*size(xz(one) + std::string(8, '\0') + xz(two)), 9219);  // two streams with padding between
+  for (const std::string& bad : {xz(two) + "x", xz(two).substr(0, 100), xz(two).substr(0, 7)}) {
+    EXPECT_EQ(size(bad).status().code(), StatusCode::kDataCorrupt);
+    EXPECT_NE(size(bad).status().message().find("/f' is a damaged"), std::string::npos);
+  }
+  EXPECT_EQ(unpacked_size(folder / "none").status().code(), StatusCode::kNotFound);
+}
+
+TEST(Cifar10, OnlyFilesInUseAreUnpacked) {
+  const TempFolder folder;
+  for (int i = 1; i <= 5; ++i)
+    folder.write(batch_name(i) + ".xz", xz(record(static_cast<char>(i), 0) + record(0, i)));
+  // The middle of one file is damaged, its index is not; another becomes a file of other size after opening.
+  std::string damaged = xz(record(5, 0) + record(0, 5));
+  damaged[damaged.size() / 2] = static_cast<char>(damaged[damaged.size() / 2] ^ 0x55);
+  const std::string last = folder.write(batch_name(5) + ".xz", damaged);
+  const auto set = open_dataset(spec_of("cifar10:" + folder.path() + "?split=train&scale=1"), kNetwork);
+  ASSERT_TRUE(set.is_ok()) << set.status().message();
+  EXPECT_EQ((*set)->size(), 10);
+  EXPECT_EQ((*set)->get(7)->inputs[0].data<float>()[0], 4);
+  for (int64_t i : {8, 9, 8}) {
+    const Status status = (*set)->get(i).status();
+    EXPECT_EQ(status.code(), StatusCode::kDataCorrupt);
+    EXPECT_NE(status.message().find(last), std::string::npos) << status.message();
+  }
+  folder.write(batch_name(2) + ".xz", xz(record(2, 0)));
+  EXPECT_NE((*set)->get(2).status().message().find("was to have 6146 bytes and has 3073"), std::string::npos);
+  folder.write(batch_name(3) + ".xz", xz(record(3, 0) + record(3, 0) + record(3, 0)));
+  EXPECT_NE((*set)->get(4).status().message().find("was to have 6146 bytes and has more"), std::string::npos);
+  std::filesystem::remove(folder / (batch_name(4) + ".xz"));
+  EXPECT_TRUE((*set)->get(6).is_ok());  // unpacked before
+  EXPECT_TRUE((*set)->get(0).is_ok());
+}
+
+TEST(Cifar10, ManyThreadsUnpackOnce) {
+  const TempFolder folder;
+  for (int i = 1; i <= 5; ++i) {
+    std::string batch;
+    for (int k = 0; k < 20; ++k) batch += record(static_cast<char>(i), 10 * i + k);
+    folder.write(batch_name(i) + (i % 2 == 0 ? ".xz" : ""), i % 2 == 0 ? xz(batch) : batch);
+  }
+  const auto set = open_dataset(spec_of("cifar10:" + folder.path() + "?split=train&scale=1"), kNetwork);
+  ASSERT_TRUE(set.is_ok()) << set.status().message();
+  std::vector<int> wrong(8, 0);
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < wrong.size(); ++t)
+    threads.emplace_back([&, t] {
+      for (int64_t n = 0; n < 100; ++n) {
+        const int64_t i = (n * 37 + static_cast<int64_t>(t) * 11) % 100;
+        const auto s = (*set)->get(i);
+        const auto first = static_cast<float>(10 * (i / 20 + 1) + i % 20);
+        if (!s.is_ok() || s->label != i / 20 + 1 || s->inputs[0].data<float>()[0] != first) ++wrong[t];
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, std::vector<int>(8, 0));
 }
 
 TEST(Cifar10, RealTestBatch) {
