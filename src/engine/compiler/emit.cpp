@@ -24,6 +24,11 @@ class Emitter {
     value_tensor_.assign(graph.value_count(), kNoTensor);
     code_item_.assign(units.codes.size(), -1);
     value_item_.assign(graph.value_count(), -1);
+    in_island_.assign(graph.nodes.size(), false);
+    read_by_unit_.assign(graph.value_count(), false);
+    for (size_t u = 0; u < units.units.size(); ++u)
+      if (needs.unit[u] && units.units[u].float_input != kNoValue)
+        read_by_unit_[static_cast<size_t>(units.units[u].float_input)] = true;
   }
 
   Result<Draft> run() {
@@ -116,7 +121,7 @@ class Emitter {
 
   void emit(const Item& item) {
     if (item.kind == Item::Kind::kNode) {
-      island_.push_back(item.index);
+      join_island(item.index);
       return;
     }
     if (depends_on_island(item)) flush_island();
@@ -138,7 +143,13 @@ class Emitter {
     if (item.kind != Item::Kind::kUnit) return false;
     const ValueId in = units_.units[item.index].float_input;
     const int64_t p = in == kNoValue ? -1 : index_.producer(in);
-    return p >= 0 && std::find(island_.begin(), island_.end(), static_cast<size_t>(p)) != island_.end();
+    return p >= 0 && in_island_[static_cast<size_t>(p)];
+  }
+
+  void join_island(size_t node) {
+    if (in_island_[node]) return;
+    in_island_[node] = true;
+    island_.push_back(node);
   }
 
   OpNote note_of(const Unit& unit) const {
@@ -351,8 +362,7 @@ class Emitter {
       for (ValueId in : graph_.nodes[island_[i]].inputs) {
         if (in == kNoValue || graph_.is_constant(in) || leads(in)) continue;
         const int64_t p = index_.producer(in);
-        if (p >= 0 && std::find(island_.begin(), island_.end(), static_cast<size_t>(p)) == island_.end())
-          island_.push_back(static_cast<size_t>(p));
+        if (p >= 0) join_island(static_cast<size_t>(p));
       }
   }
 
@@ -380,26 +390,29 @@ class Emitter {
         if (out != kNoValue && leaves_island(out)) outputs.push_back(out);
     }
     if (outputs.empty()) {  // shape arithmetic alone, which its readers repeat
-      island_.clear();
+      leave_island();
       return;
     }
     for (ValueId id : inputs) op.inputs.push_back(value_tensor(id));
     for (ValueId id : outputs) op.outputs.push_back(value_tensor(id));
     op.graph = extract_subgraph(graph_, island_, inputs, outputs);
-    island_.clear();
+    leave_island();
     push(std::move(op), note);
+  }
+
+  void leave_island() {
+    for (size_t n : island_) in_island_[n] = false;
+    island_.clear();
   }
 
   bool leaves_island(ValueId id) const {
     if (graph_.is_output(id)) return true;
     if (!leads(id)) return false;
+    if (read_by_unit_[static_cast<size_t>(id)]) return true;
     for (const GraphIndex::Use& use : index_.uses(id)) {
       for (ValueId out : graph_.nodes[use.node].outputs)
         if (out != kNoValue && !leads(out)) return true;  // another island may repeat that node
-      if (std::binary_search(island_.begin(), island_.end(), use.node)) continue;
-      if (needs_.node[use.node]) return true;
-      for (size_t u = 0; u < units_.units.size(); ++u)
-        if (needs_.unit[u] && units_.units[u].float_input == id) return true;
+      if (!in_island_[use.node] && needs_.node[use.node]) return true;
     }
     return false;
   }
@@ -444,7 +457,9 @@ class Emitter {
   std::vector<Item> items_;
   std::vector<int> code_item_, value_item_;
   std::vector<TensorId> code_tensor_, value_tensor_;
-  std::vector<size_t> island_;
+  std::vector<size_t> island_;       // nodes that wait to become an IslandOp
+  std::vector<bool> in_island_;      // the same, by node
+  std::vector<bool> read_by_unit_;   // by value
   std::set<TensorId> solid_;  // another tensor is a plain view of it: it must keep its own bytes
 };
 
