@@ -190,6 +190,30 @@ TEST(Fusion, SignedActivationsAreMovedNotChanged) {
   expect_close_to_simulation(net.graph, p, 0.031);
 }
 
+TEST(Fusion, SignedCodesThatAreNeverNegativeStayBelow128) {
+  Net net;
+  const ValueId a = net.qdq(net.add("Relu", {net.conv(net.qdq(net.x, 0.02f, -5, true), 1)}), 0.03f, 0, true);
+  const ValueId b = net.qdq(net.conv(net.add("MaxPool", {a}, {{"kernel_shape", std::vector<int64_t>{2, 2}}}), 2), 0.03f,
+                            -128, true);
+  const engine::Program p = net.compiled(b);
+  std::vector<const engine::ConvOp*> convs;
+  for (const engine::Operation& op : p.operations)
+    if (const auto* conv = std::get_if<engine::ConvOp>(&op)) convs.push_back(conv);
+  ASSERT_EQ(convs.size(), 2u);
+  EXPECT_EQ(convs[1]->problem.src_lo, 0);
+  EXPECT_EQ(convs[1]->problem.src_hi, 127);
+  expect_close_to_simulation(net.graph, p, 0.031);
+}
+
+TEST(Fusion, ConcatOfPositiveAndOtherSignedCodes) {
+  Net net;
+  const ValueId a = net.qdq(net.x, 0.02f, 0, true);
+  const ValueId b = net.qdq(net.add("Relu", {net.conv(a, 1)}), 0.05f, 0, true), c = net.qdq(net.conv(a, 2), 0.05f, 0, true);
+  const engine::Program p = net.compiled(net.add("Concat", {b, c}, {{"axis", int64_t{1}}}));
+  EXPECT_EQ(count<engine::IslandOp>(p), 0);
+  expect_close_to_simulation(net.graph, p, 0.051);
+}
+
 TEST(Fusion, FloatResultOfAConvolution) {
   Net net;
   const ValueId out = net.conv(net.qdq(net.x, 0.02f, 100), 1);

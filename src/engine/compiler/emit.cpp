@@ -134,7 +134,7 @@ class Emitter {
     } else {
       const CodeId code = units_.code_of.at(id);
       note.what = "Layout";
-      const uint8_t flip = graph_.value(id).dtype == DType::kInt8 ? 0x80 : 0;
+      const uint8_t flip = units_.codes[static_cast<size_t>(code)].params.shift != 0 ? 0x80 : 0;
       push(BytesOp{tensor(code), value_tensor(id), flip}, note);
     }
   }

@@ -10,15 +10,15 @@ namespace {
 // Bounds that an activation leaves of a grid, when it is a clipping one.
 void clip_grid(const Activation& act, const CodeParams& params, cpu::Grid& grid) {
   if (!act.clips) return;
-  grid.lo = quantize_value(act.lo, params.scale, params.zero, 0, 255);
-  grid.hi = quantize_value(act.hi, params.scale, params.zero, 0, 255);
+  grid.lo = quantize_value(act.lo, params.scale, params.zero, 0, params.top());
+  grid.hi = quantize_value(act.hi, params.scale, params.zero, 0, params.top());
 }
 
 CodeTable requantize_table(const CodeParams& from, const CodeParams& to) {
   CodeTable table;
   for (int i = 0; i < 256; ++i)
     table[static_cast<size_t>(i)] =
-        static_cast<uint8_t>(quantize_value(dequantize_value(i, from.scale, from.zero), to.scale, to.zero, 0, 255));
+        static_cast<uint8_t>(quantize_value(dequantize_value(i, from.scale, from.zero), to.scale, to.zero, 0, to.top()));
   return table;
 }
 
@@ -29,7 +29,7 @@ std::optional<Unit> Former::table_unit(const Origin& origin, const CodeParams& p
   CodeTable table;
   for (int i = 0; i < 256; ++i)
     table[static_cast<size_t>(i)] =
-        static_cast<uint8_t>(quantize_value(origin.values.data<float>()[i], params.scale, params.zero, 0, 255));
+        static_cast<uint8_t>(quantize_value(origin.values.data<float>()[i], params.scale, params.zero, 0, params.top()));
   unit.table = table;
   return unit;
 }
@@ -42,7 +42,7 @@ CodeId Former::requantized(CodeId code, const CodeParams& params, size_t n) {
   return add_unit(std::move(unit), from.name + "_rescaled", params, from.dims);
 }
 
-std::optional<Unit> Former::binary_unit(ValueId value, const CodeParams& params) {
+std::optional<Unit> Former::binary_unit(ValueId value, CodeParams& params) {
   size_t n = 0;
   const Node* nd = producer(value, &n);
   if (nd == nullptr || !sole_reader(value)) return std::nullopt;
@@ -71,7 +71,8 @@ std::optional<Unit> Former::binary_unit(ValueId value, const CodeParams& params)
     op.b_per_image = true;
   }
   unit.inputs = {a, b};
-  op.grid = {params.zero, 0, 255};
+  if (act.clips) params = params.for_values_from(act.lo);
+  op.grid = {params.zero, 0, params.top()};
   clip_grid(act, params, op.grid);
   if (op.multiply) {
     op.a_scale = ca->params.scale * cb->params.scale / params.scale;
@@ -105,7 +106,7 @@ std::optional<Unit> Former::average_unit(ValueId value, const CodeParams& params
   PoolOp& op = unit.pool;
   op.average = true;
   op.scale = code.params.scale / params.scale;
-  op.grid = {params.zero, 0, 255};
+  op.grid = {params.zero, 0, params.top()};
   if (global || mean) {
     op.kh = code.dims[2];
     op.kw = code.dims[3];

@@ -185,7 +185,7 @@ bool Former::move_pad(size_t n, CodeId src) {
   if (pixels) {
     unit.only_pads = unit.pool.average = true;
     unit.pool.pad_top = (*pads)[2], unit.pool.pad_left = (*pads)[3];
-    unit.pool.grid = {code.params.zero, 0, 255};
+    unit.pool.grid = {code.params.zero, 0, code.params.top()};
   }
   add_move(std::move(unit), n, 0, src, *out);
   return true;
@@ -197,14 +197,19 @@ bool Former::move_concat(size_t n) {
   const int64_t axis = nd.attr_int("axis", 0);
   if (!out || out->size() != 4 || (axis != 1 && axis != -3)) return false;
   Unit unit{.kind = UnitKind::kConcat};
+  bool offsets_differ = false;
   for (ValueId in : nd.inputs) {
     const CodeId code = coded(in);
     if (code == kNoCode || !units_.codes[static_cast<size_t>(code)].image()) return false;
-    if (!unit.inputs.empty() && !(units_.codes[static_cast<size_t>(code)].params ==
-                                  units_.codes[static_cast<size_t>(unit.inputs[0])].params))
-      return false;
+    const CodeParams &own = units_.codes[static_cast<size_t>(code)].params,
+                     &first = units_.codes[static_cast<size_t>(coded(nd.inputs[0]))].params;
+    if (!own.same_numbers(first)) return false;
+    offsets_differ = offsets_differ || own.shift != first.shift;
     unit.inputs.push_back(code);
   }
+  if (offsets_differ)
+    for (CodeId& code : unit.inputs)
+      code = requantized(code, units_.codes[static_cast<size_t>(code)].params.shifted(), n);
   const CodeId like = unit.inputs[0];
   add_move(std::move(unit), n, 0, like, *out);
   return true;

@@ -76,7 +76,7 @@ void Former::visit_dequantize(size_t n) {
   std::string why;
   const std::optional<CodeParams> params = code_params(graph_, nd, &why);
   const Code& code = units_.codes[static_cast<size_t>(it->second)];
-  if (!params || !(*params == code.params)) return refuse(n, params ? "its scale differs from the quantizer's" : why);
+  if (!params || !params->same_numbers(code.params)) return refuse(n, params ? "its scale differs from the quantizer's" : why);
   units_.coded[nd.outputs[0]] = it->second;
 
   Tensor values(DType::kFloat32, {256});
@@ -91,7 +91,7 @@ void Former::visit_dequantize(size_t n) {
   nodes.push_back(n);
   for (int i = 0; i < 256; ++i) {
     const int q = from_table ? (*maker.table)[static_cast<size_t>(i)] : i;
-    values.data<float>()[i] = dequantize_value(q, params->scale, params->zero);
+    values.data<float>()[i] = dequantize_value(q, code.params.scale, code.params.zero);
   }
   origins_[nd.outputs[0]] = {root, std::move(values), std::move(nodes)};
 }
@@ -142,7 +142,7 @@ void Former::visit_quantize(size_t n) {
   if (!dims || graph_.is_constant(value)) return;
 
   const CodeId same = coded(value);
-  if (same != kNoCode && units_.codes[static_cast<size_t>(same)].params == *params) {
+  if (same != kNoCode && units_.codes[static_cast<size_t>(same)].params.same_numbers(*params)) {
     units_.code_of[out] = same;  // Q of DQ with equal parameters
     return;
   }
@@ -154,9 +154,14 @@ void Former::visit_quantize(size_t n) {
     units_.code_of[out] = requantized(same, *params, n);
     return;
   }
+  CodeParams form = *params;  // or without the offset, where a unit can tell that no code is negative
   if (!unit)
-    if (const std::optional<WeightedMatch> match = match_weighted(value)) unit = weighted_unit(*match, params);
-  if (!unit) unit = binary_unit(value, *params);
+    if (const std::optional<WeightedMatch> match = match_weighted(value)) {
+      if (match->activation.clips) form = form.for_values_from(match->activation.lo);
+      unit = weighted_unit(*match, form);
+      if (!unit) form = *params;
+    }
+  if (!unit) unit = binary_unit(value, form);
   if (!unit) unit = average_unit(value, *params);
   if (!unit) unit = concat_unit(value, *params);
   if (!unit) {
@@ -165,7 +170,7 @@ void Former::visit_quantize(size_t n) {
     unit = Unit{.kind = UnitKind::kQuantize, .float_input = value};
   }
   unit->nodes.push_back(n);
-  units_.code_of[out] = add_unit(std::move(*unit), graph_.value(out).name, *params, *dims);
+  units_.code_of[out] = add_unit(std::move(*unit), graph_.value(out).name, form, *dims);
 }
 
 const Node* Former::producer(ValueId id, size_t* n) const {
@@ -187,7 +192,7 @@ std::optional<std::vector<int64_t>> Former::constant_ints(const Node& nd, size_t
 }
 
 CodeId Former::add_code(const std::string& name, const CodeParams& params, Dims dims) {
-  units_.codes.push_back({name, params, {params.zero, 0, 255}, std::move(dims), -1});
+  units_.codes.push_back({name, params, {params.zero, 0, params.top()}, std::move(dims), -1});
   return static_cast<CodeId>(units_.codes.size() - 1);
 }
 
@@ -202,14 +207,14 @@ CodeId Former::add_unit(Unit unit, const std::string& name, const CodeParams& pa
     c.grid = unit.store.first;
   } else if (unit.kind == UnitKind::kBinary) {
     c.grid = unit.binary.grid;
-  } else if (!unit.inputs.empty() && unit.kind != UnitKind::kPool) {
+  } else if (!unit.inputs.empty() && (unit.kind != UnitKind::kPool || !unit.pool.average || unit.only_pads)) {
     c.grid.lo = 255;
     c.grid.hi = 0;
     for (CodeId in : unit.inputs) {
       c.grid.lo = std::min(c.grid.lo, units_.codes[static_cast<size_t>(in)].grid.lo);
       c.grid.hi = std::max(c.grid.hi, units_.codes[static_cast<size_t>(in)].grid.hi);
     }
-    if (unit.kind == UnitKind::kPadding) {
+    if (unit.kind == UnitKind::kPadding || unit.only_pads) {
       c.grid.lo = std::min(c.grid.lo, params.zero);
       c.grid.hi = std::max(c.grid.hi, params.zero);
     }

@@ -207,11 +207,11 @@ std::optional<Unit> Former::weighted_unit(const WeightedMatch& match, const std:
   store.curve = act.curve;
   store.alpha = act.alpha, store.beta = act.beta;
   if (params) {
-    store.first = {params->zero, 0, 255};
+    store.first = {params->zero, 0, params->top()};
     store.first_divisor = real ? params->scale : 1;
     if (act.clips) {
-      store.first.lo = quantize_value(act.lo, params->scale, params->zero, 0, 255);
-      store.first.hi = quantize_value(act.hi, params->scale, params->zero, 0, 255);
+      store.first.lo = quantize_value(act.lo, params->scale, params->zero, 0, params->top());
+      store.first.hi = quantize_value(act.hi, params->scale, params->zero, 0, params->top());
     }
   } else if (act.clips) {
     store.curve = cpu::Curve::kClip;

@@ -53,7 +53,7 @@ class Former {
 
   // form_elementwise.cpp
   std::optional<Unit> table_unit(const Origin& origin, const CodeParams& params);
-  std::optional<Unit> binary_unit(ValueId value, const CodeParams& params);
+  std::optional<Unit> binary_unit(ValueId value, CodeParams& params);
   std::optional<Unit> average_unit(ValueId value, const CodeParams& params);
   std::optional<Unit> concat_unit(ValueId value, const CodeParams& params);
   CodeId requantized(CodeId code, const CodeParams& params, size_t node);

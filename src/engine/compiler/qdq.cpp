@@ -58,11 +58,12 @@ std::optional<CodeParams> code_params(const Graph& graph, const Node& node, std:
     if (params.dtype == DType::kInt8 || params.dtype == DType::kUint8) {
       const Result<std::vector<int64_t>> z = to_int64s(zero);
       if (!z.is_ok() || z->size() != 1) return *why = "the activation is quantized per channel", std::nullopt;
-      params.zero = static_cast<int32_t>((*z)[0]) + params.shift();
+      params.shift = params.dtype == DType::kInt8 ? 128 : 0;
+      params.zero = static_cast<int32_t>((*z)[0]) + params.shift;
     }
   } else if (node.is("DequantizeLinear")) {
     params.dtype = graph.value(node.inputs[0]).dtype;
-    params.zero = params.shift();
+    params.zero = params.shift = params.dtype == DType::kInt8 ? 128 : 0;
   } else if (node.attr_int("output_dtype", 0) != 0) {
     return *why = "the type is given by output_dtype", std::nullopt;
   }

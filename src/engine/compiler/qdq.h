@@ -9,12 +9,24 @@
 
 namespace octet::engine {
 
-// Per-tensor INT8 or UINT8 parameters in the engine's UINT8 form: codes and zero point of INT8 tensors plus 128.
+// Per-tensor INT8 or UINT8 parameters in the engine's UINT8 form: codes and zero point of INT8 tensors plus 128, or
+// as they are where no code is negative (after a Relu): codes up to 127 are what the fastest AVX2 kernel is exact for.
 struct CodeParams {
   DType dtype = DType::kUint8;  // as the file has it
   float scale = 1;
   int32_t zero = 0;
-  int32_t shift() const { return dtype == DType::kInt8 ? 128 : 0; }
+  int32_t shift = 0;  // 128 or 0
+
+  int32_t top() const { return dtype == DType::kInt8 && shift == 0 ? 127 : 255; }
+  bool same_numbers(const CodeParams& o) const {
+    return dtype == o.dtype && scale == o.scale && zero - shift == o.zero - o.shift;
+  }
+  CodeParams shifted() const { return dtype == DType::kInt8 ? CodeParams{dtype, scale, zero - shift + 128, 128} : *this; }
+  // The form without the offset, when `lowest` (a real number) and all above it have codes that are not negative.
+  CodeParams for_values_from(float lowest) const {
+    const bool positive = dtype == DType::kInt8 && lowest >= 0 && zero - shift >= 0;
+    return positive ? CodeParams{dtype, scale, zero - shift, 0} : *this;
+  }
   bool operator==(const CodeParams&) const = default;
 };
 
