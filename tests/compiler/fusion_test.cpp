@@ -235,6 +235,44 @@ TEST(Fusion, WhatIsNotQuantizedIsAnIsland) {
   expect_close_to_simulation(net.graph, p, 0.011);
 }
 
+TEST(Fusion, AnIslandMayLookAtAllImages) {
+  Net net;
+  const engine::Program p = net.compiled(net.add("Softmax", {net.qdq(net.x, 0.02f, 100)}, {{"axis", int64_t{0}}}));
+  expect_close_to_simulation(net.graph, p, 1e-5);
+}
+
+TEST(Fusion, ConvolutionOfTheLastThreeChannels) {
+  Net net;
+  const auto list = [&](std::vector<int64_t> v) { return net.graph.add_constant("i", Tensor::from<int64_t>({1}, v)); };
+  const ValueId a = net.qdq(net.x, 0.02f, 100);
+  const ValueId part = net.add("Slice", {a, list({5}), list({8}), list({1})});
+  const ValueId c = net.add("Conv", {part, net.weights({8, 3, 3, 3}, 4)}, {{"pads", std::vector<int64_t>{1, 1, 1, 1}}});
+  const engine::Program p = net.compiled(net.qdq(c, 0.05f, 110));
+  EXPECT_EQ(count<engine::IslandOp>(p), 0);
+  expect_close_to_simulation(net.graph, p, 0.051);
+}
+
+TEST(Fusion, ABiasThatCouldOverflowIsAddedInFloat) {
+  Net net;
+  const ValueId a = net.qdq(net.x, 0.02f, 100);
+  const ValueId w = net.weights({8, 8, 3, 3}, 4, false);
+  const float scale = 0.02f * *net.graph.value(net.graph.nodes.back().inputs[1]).constant->data<float>();
+  const ValueId codes = net.graph.add_constant("b", Tensor::from<int32_t>({8}, std::vector<int32_t>(8, 2147483000)));
+  const ValueId bias = net.add("DequantizeLinear", {codes, net.number(scale)});
+  const ValueId c = net.add("Conv", {a, w, bias}, {{"pads", std::vector<int64_t>{1, 1, 1, 1}}});
+  const engine::Program p = net.compiled(net.qdq(c, scale * 1.7e7f, 0));
+  EXPECT_GT(std::get<engine::ConvOp>(p.operations[1]).store.addend.size, 0u);
+  expect_close_to_simulation(net.graph, p, scale * 1.71e7);
+}
+
+TEST(Fusion, ATableOfRowsWithAConstantOfHigherRankIsNone) {
+  Net net;
+  const ValueId flat = net.add("Flatten", {net.qdq(net.x, 0.02f, 100)});
+  const ValueId one = net.graph.add_constant("one", Tensor::from<float>({1, 1, 1, 1}, {0.5f}));
+  const engine::Program p = net.compiled(net.qdq(net.add("Mul", {flat, one}), 0.01f, 100));
+  ASSERT_FALSE(p.operations.empty());
+}
+
 TEST(Fusion, KeepFloatByName) {
   Net net;
   const ValueId out = net.qdq(net.conv(net.qdq(net.x, 0.02f, 100), 1), 0.05f, 110);

@@ -215,7 +215,7 @@ class Emitter {
         break;
       }
       case UnitKind::kPadding: emit_padding(unit, note); break;
-      case UnitKind::kSlice: view_of(tensor(unit.inputs[0]), tensor(unit.output), unit.first_channel); break;
+      case UnitKind::kSlice: emit_slice(unit, note); break;
       case UnitKind::kReshape: emit_reshape(unit, note); break;
       case UnitKind::kToRows: emit_rows(unit, note); break;
     }
@@ -285,10 +285,28 @@ class Emitter {
     const TensorId src = tensor(unit.inputs[0]), dst = tensor(unit.output);
     const Code& from = units_.codes[static_cast<size_t>(unit.inputs[0])];
     const Code& to = units_.codes[static_cast<size_t>(unit.output)];
+    if (to.image() && !from.image() && to.dims[1] < 4) {  // pixels of four bytes from packed rows
+      TensorInfo rows = draft_.program.tensors[static_cast<size_t>(src)];
+      rows.name += "_rows";
+      rows.dims = to.dims;
+      const TensorId image = add_tensor(std::move(rows));
+      solid_.insert(src);
+      view_of(src, image, 0);
+      push(BytesOp{image, dst, 0}, note);
+      return;
+    }
     const bool gap = (from.image() && from.dims[1] < 4) || (to.image() && to.dims[1] < 4);
     if (gap || draft_.program.tensors[static_cast<size_t>(src)].parent != kNoTensor) return emit_rows(unit, note);
     solid_.insert(src);
     view_of(src, dst, 0);
+  }
+
+  // A view; narrow ones become images of their own, because convolutions read pixels of at least four bytes.
+  void emit_slice(const Unit& unit, const OpNote& note) {
+    const TensorId whole = tensor(unit.inputs[0]), part = tensor(unit.output);
+    const int64_t channels = units_.codes[static_cast<size_t>(unit.output)].dims[1];
+    if (channels >= 4) return view_of(whole, part, unit.first_channel);
+    push(TableOp{channel_view(whole, unit.first_channel, channels), part, true, {}}, note);
   }
 
   // An image in the order of ONNX, of which the result is a view.
@@ -337,15 +355,15 @@ class Emitter {
     info.offset = offset;
   }
 
-  // A view of a view has the pixels of the root.
+  // A view of a view has the pixels of the outermost image; one of plain rows keeps its own.
   void settle_views() {
     std::vector<TensorInfo>& tensors = draft_.program.tensors;
     for (TensorInfo& t : tensors) {
       if (t.parent == kNoTensor || t.layout != Layout::kNhwc) continue;
-      TensorId root = t.parent;
-      while (tensors[static_cast<size_t>(root)].parent != kNoTensor) root = tensors[static_cast<size_t>(root)].parent;
-      const TensorInfo& r = tensors[static_cast<size_t>(root)];
-      t.pixel_stride = r.layout == Layout::kNhwc ? r.pixel_stride : t.dims[1];
+      const TensorInfo* image = &t;
+      while (image->parent != kNoTensor && tensors[static_cast<size_t>(image->parent)].layout == Layout::kNhwc)
+        image = &tensors[static_cast<size_t>(image->parent)];
+      t.pixel_stride = image->parent == kNoTensor ? image->pixel_stride : image->dims[1];
     }
   }
 
@@ -433,9 +451,17 @@ class Emitter {
     TensorId& id = value_tensor_[static_cast<size_t>(value)];
     if (id != kNoTensor) return id;
     const std::optional<Dims> dims = image_dims(graph_, value);
-    if (!leads(value)) fail(value, "does not have a known size for each image of a batch; give one with --batch");
+    if (!leads(value))
+      fail(value, "has " + shape_words(value) +
+                      ", but needs a size that is known for each image of a batch; fix the sizes in the network, or the "
+                      "batch with --batch");
     const Value& v = graph_.value(value);
     return id = add_tensor({.name = v.name, .dtype = v.dtype, .dims = dims.value_or(Dims{})});
+  }
+
+  std::string shape_words(ValueId value) const {
+    const std::optional<Shape>& shape = graph_.value(value).shape;
+    return shape ? "the shape " + shape_to_string(*shape) : "no known shape";
   }
 
   TensorId add_tensor(TensorInfo info) {

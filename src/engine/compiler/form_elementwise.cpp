@@ -1,5 +1,7 @@
 // Units of table, addition, product, average and concatenation.
 #include <algorithm>
+#include <cmath>
+#include <set>
 
 #include "arith/quantize.h"
 #include "engine/compiler/former.h"
@@ -24,8 +26,27 @@ CodeTable requantize_table(const CodeParams& from, const CodeParams& to) {
 
 }  // namespace
 
+// All nodes between the root code and the value.
+std::vector<size_t> Former::nodes_of(const Origin& origin) const {
+  std::set<size_t> nodes;
+  std::set<ValueId> seen;
+  std::vector<const Origin*> stack{&origin};
+  while (!stack.empty()) {
+    const Origin& o = *stack.back();
+    stack.pop_back();
+    nodes.insert(o.node);
+    if (o.table_unit >= 0) {
+      const std::vector<size_t>& before = units_.units[static_cast<size_t>(o.table_unit)].nodes;
+      nodes.insert(before.begin(), before.end());
+    }
+    for (ValueId id : o.from)
+      if (seen.insert(id).second) stack.push_back(&origins_.at(id));
+  }
+  return {nodes.begin(), nodes.end()};
+}
+
 std::optional<Unit> Former::table_unit(const Origin& origin, const CodeParams& params) {
-  Unit unit{.kind = UnitKind::kTable, .inputs = {origin.root}, .nodes = origin.nodes};
+  Unit unit{.kind = UnitKind::kTable, .inputs = {origin.root}, .nodes = nodes_of(origin)};
   CodeTable table;
   for (int i = 0; i < 256; ++i)
     table[static_cast<size_t>(i)] =
@@ -80,6 +101,8 @@ std::optional<Unit> Former::binary_unit(ValueId value, CodeParams& params) {
     op.a_scale = ca->params.scale / params.scale;
     op.b_scale = cb->params.scale / params.scale;
   }
+  if (!std::isfinite(op.a_scale) || !std::isfinite(op.b_scale))
+    return refuse(n, "its scales are too far apart for float32"), std::nullopt;
   return unit;
 }
 
@@ -132,7 +155,8 @@ std::optional<Unit> Former::concat_unit(ValueId value, const CodeParams& params)
   const Node* nd = producer(value, &n);
   if (nd == nullptr || !nd->is("Concat") || !sole_reader(value)) return std::nullopt;
   const std::optional<Dims> dims = image_dims(graph_, value);
-  if (!dims || dims->size() != 4 || nd->attr_int("axis", 0) % 4 != 1) return std::nullopt;
+  const int64_t axis = nd->attr_int("axis", 0);
+  if (!dims || dims->size() != 4 || (axis != 1 && axis != -3)) return std::nullopt;
   for (ValueId in : nd->inputs)
     if (coded(in) == kNoCode || !units_.codes[static_cast<size_t>(coded(in))].image()) return std::nullopt;
   Unit unit{.kind = UnitKind::kConcat};

@@ -81,19 +81,14 @@ void Former::visit_dequantize(size_t n) {
 
   Tensor values(DType::kFloat32, {256});
   CodeId root = it->second;
-  std::vector<size_t> nodes;
   const Unit& maker = units_.units[static_cast<size_t>(code.unit)];
   const bool from_table = maker.kind == UnitKind::kTable && maker.table;
-  if (from_table) {
-    root = maker.inputs[0];
-    nodes = maker.nodes;
-  }
-  nodes.push_back(n);
+  if (from_table) root = maker.inputs[0];
   for (int i = 0; i < 256; ++i) {
     const int q = from_table ? (*maker.table)[static_cast<size_t>(i)] : i;
     values.data<float>()[i] = dequantize_value(q, code.params.scale, code.params.zero);
   }
-  origins_[nd.outputs[0]] = {root, std::move(values), std::move(nodes)};
+  origins_[nd.outputs[0]] = {root, std::move(values), n, {}, from_table ? code.unit : -1};
 }
 
 // Follows an elementwise node whose inputs all come from the same root code (or are single constants).
@@ -102,7 +97,7 @@ void Former::trace_elementwise(size_t n) {
   const Origin* origin = nullptr;
   std::vector<Tensor> held;
   held.reserve(nd.inputs.size());
-  std::vector<size_t> nodes;
+  std::vector<ValueId> from;
   for (ValueId id : nd.inputs) {
     if (id == kNoValue) {
       held.emplace_back();
@@ -115,20 +110,18 @@ void Former::trace_elementwise(size_t n) {
       if (it == origins_.end() || (origin != nullptr && origin->root != it->second.root)) return;
       if (origin != nullptr && graph_.value(id).shape != graph_.value(nd.inputs[0]).shape) return;
       origin = &it->second;
-      nodes.insert(nodes.end(), it->second.nodes.begin(), it->second.nodes.end());
+      from.push_back(id);
       held.push_back(it->second.values);
     }
   }
-  if (origin == nullptr) return;
+  const std::optional<Dims> dims = image_dims(graph_, nd.outputs[0]);
+  if (origin == nullptr || !dims || *dims != units_.codes[static_cast<size_t>(origin->root)].dims) return;
   std::vector<const Tensor*> inputs;
   for (const Tensor& t : held) inputs.push_back(t.defined() ? &t : nullptr);
   Result<std::vector<Tensor>> made = run_node(nd, graph_.opset, inputs);
   if (!made.is_ok() || (*made)[0].numel() != 256 || (*made)[0].dtype() != DType::kFloat32) return;
-  std::sort(nodes.begin(), nodes.end());
-  nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
-  nodes.push_back(n);
   const CodeId root = origin->root;
-  origins_[nd.outputs[0]] = {root, (*made)[0], std::move(nodes)};
+  origins_[nd.outputs[0]] = {root, (*made)[0], n, std::move(from), -1};
 }
 
 void Former::visit_quantize(size_t n) {

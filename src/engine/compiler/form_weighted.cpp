@@ -1,5 +1,7 @@
 // Units of convolution and matrix product: geometry, weights, and what the store does.
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "arith/quantize.h"
 #include "engine/compiler/former.h"
@@ -8,6 +10,19 @@ namespace octet::engine {
 namespace {
 
 bool is_weighted(const Node& node) { return node.is("Conv") || node.is("Gemm") || node.is("MatMul"); }
+
+// No sum of products and bias can leave 32 bits.
+bool sums_fit(const Unit& unit, const std::vector<int32_t>& bias) {
+  const cpu::ConvProblem& p = unit.problem;
+  const int64_t largest = std::max(p.src_hi - p.src_zero, p.src_zero - p.src_lo);
+  const size_t taps = unit.weights.size() / bias.size();
+  for (size_t c = 0; c < bias.size(); ++c) {
+    int64_t sum = std::abs(static_cast<int64_t>(bias[c]));
+    for (size_t k = 0; k < taps; ++k) sum += largest * std::abs(static_cast<int64_t>(unit.weights[c * taps + k]));
+    if (sum > std::numeric_limits<int32_t>::max()) return false;
+  }
+  return true;
+}
 
 int64_t output_channels(const Dims& dims) { return dims.size() == 4 ? dims[1] : dims.back(); }
 
@@ -77,6 +92,7 @@ bool Former::match_add(const Node& nd, size_t n, WeightedMatch& match, ValueId& 
       const Tensor& t = *graph_.value(y).constant;
       if (match.extra_bias != kNoValue || maker == nullptr || !maker->is("MatMul") || mine->empty()) continue;
       if (t.numel() != mine->back() || t.rank() == 0 || t.dim(-1) != mine->back()) continue;
+      if (static_cast<size_t>(t.rank()) > mine->size()) continue;
       match.extra_bias = y;
     } else if (coded(y) != kNoCode && *mine == *theirs && match.residual == kNoValue && match.extra_bias == kNoValue) {
       match.residual = y;
@@ -190,8 +206,17 @@ std::optional<Unit> Former::weighted_unit(const WeightedMatch& match, const std:
   const ValueId own_bias = !nd.is("MatMul") && nd.has_input(2) ? nd.inputs[2] : kNoValue;
   for (ValueId id : {own_bias, match.extra_bias}) {
     if (id == kNoValue) continue;
-    const std::optional<BiasValues> bias = bias_values(graph_, index_, id, accumulator, &why);
+    std::optional<BiasValues> bias = bias_values(graph_, index_, id, accumulator, &why);
     if (!bias) return no(why);
+    const std::optional<Dims> bias_dims = image_dims(graph_, id);
+    for (size_t d = 0; bias_dims && d + 1 < bias_dims->size(); ++d)
+      if ((*bias_dims)[d] != 1) return no("the bias does not lie along output channels");
+    if (!bias->codes.empty() && !sums_fit(unit, bias->codes)) {
+      bias->real.clear();
+      for (size_t c = 0; c < bias->codes.size(); ++c)
+        bias->real.push_back(static_cast<float>(bias->codes[c]) * accumulator[accumulator.size() == 1 ? 0 : c]);
+      bias->codes.clear();
+    }
     unit.bias = bias->codes;
     if (!bias->codes.empty() && bias->codes.size() != oc) return no("the bias does not fit the output channels");
     if (bias->real.empty()) continue;
@@ -200,6 +225,9 @@ std::optional<Unit> Former::weighted_unit(const WeightedMatch& match, const std:
     any_addend = true;
   }
   if (!any_addend) unit.addend.clear();
+  for (const std::vector<float>* list : {&unit.multiplier, &unit.addend})
+    for (float v : *list)
+      if (!std::isfinite(v)) return no("its scales are too far apart for float32");
 
   cpu::Store& store = unit.store;
   const Activation& act = match.activation;

@@ -29,9 +29,11 @@ class Former {
  private:
   // A value of all 256 codes of a root: what a chain of elementwise nodes makes of it.
   struct Origin {
-    CodeId root;
-    Tensor values;  // float32 [256]
-    std::vector<size_t> nodes;
+    CodeId root = kNoCode;
+    Tensor values;              // float32 [256]
+    size_t node = 0;            // that made it
+    std::vector<ValueId> from;  // its inputs that have an origin, too
+    int table_unit = -1;        // the table before it, when the code it is read from is one
   };
 
   void graph_inputs();
@@ -52,6 +54,7 @@ class Former {
   void note_float_results();
 
   // form_elementwise.cpp
+  std::vector<size_t> nodes_of(const Origin& origin) const;
   std::optional<Unit> table_unit(const Origin& origin, const CodeParams& params);
   std::optional<Unit> binary_unit(ValueId value, CodeParams& params);
   std::optional<Unit> average_unit(ValueId value, const CodeParams& params);

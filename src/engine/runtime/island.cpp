@@ -18,28 +18,25 @@ bool is_heavy(const Node& node) {
   return false;
 }
 
-// Image by image, so that an image's result does not depend on its neighbours. The images of a light island are the
-// tasks; a heavy one shares the work of one image after the other.
+// The whole batch at once: nodes may look at all images (a Softmax along the batch, Shape of a tensor).
 class IslandStep final : public Step {
  public:
-  IslandStep(const IslandOp& op, std::shared_ptr<const Executor> executor, bool heavy)
-      : op_(op), executor_(std::move(executor)), heavy_(heavy) {}
+  IslandStep(const IslandOp& op, std::shared_ptr<const Executor> executor) : op_(op), executor_(std::move(executor)) {}
 
   void resize(const Binding& binding) override {
     batch_ = binding.batch;
-    tasks_ = heavy_ ? 1 : batch_;
+    tasks_ = 1;
   }
 
   void bind(const Binding& binding) override { binding_ = binding; }
 
-  void run(int64_t task, uint8_t*) override {
+  void run(int64_t, uint8_t*) override {
     try {
-      const int64_t end = heavy_ ? batch_ : task + 1;
-      for (int64_t image = task; image < end; ++image) keep(run_image(image));
+      status_ = run_batch();
     } catch (const std::bad_alloc&) {
-      keep(resource_limit("not enough memory"));
+      status_ = resource_limit("not enough memory");
     } catch (const std::exception& error) {
-      keep(internal_error(error.what()));
+      status_ = internal_error(error.what());
     }
   }
 
@@ -50,42 +47,36 @@ class IslandStep final : public Step {
   }
 
  private:
-  void keep(Status status) {
-    if (status.is_ok()) return;
-    std::lock_guard lock(mutex_);
-    if (status_.is_ok()) status_ = std::move(status);
+  Dims dims_of(const TensorInfo& tensor) const {
+    Dims dims = tensor.dims;
+    if (!dims.empty()) dims[0] *= batch_;
+    return dims;
   }
 
-  uint8_t* image_of(TensorId id, int64_t image) const {
-    return binding_.base(id) + image * tensor_bytes(binding_.tensor(id));
-  }
-
-  Status run_image(int64_t image) {
+  Status run_batch() {
     std::vector<Tensor> inputs;
     for (TensorId id : op_.inputs) {
       const TensorInfo& t = binding_.tensor(id);
-      inputs.emplace_back(t.dtype, t.dims, image_of(id, image), nullptr);  // without owner: never overwritten
+      inputs.emplace_back(t.dtype, dims_of(t), binding_.base(id), nullptr);  // without owner: never overwritten
     }
     OCTET_ASSIGN(const std::vector<Tensor> outputs, executor_->run(inputs));
     if (outputs.size() != op_.outputs.size()) return internal_error("an island has the wrong number of results");
     for (size_t i = 0; i < outputs.size(); ++i) {
       const TensorInfo& t = binding_.tensor(op_.outputs[i]);
       const Tensor& made = outputs[i];
-      if (made.dtype() != t.dtype || made.dims() != t.dims)
+      if (made.dtype() != t.dtype || made.dims() != dims_of(t))
         return data_corrupt("the result '" + t.name + "' became " + dtype_name(made.dtype()) + " " +
                             dims_to_string(made.dims()) + " instead of " + dtype_name(t.dtype) + " " +
-                            dims_to_string(t.dims));
-      std::memcpy(image_of(op_.outputs[i], image), made.raw(), static_cast<size_t>(made.nbytes()));
+                            dims_to_string(dims_of(t)));
+      std::memcpy(binding_.base(op_.outputs[i]), made.raw(), static_cast<size_t>(made.nbytes()));
     }
     return Status::ok();
   }
 
   const IslandOp& op_;
   std::shared_ptr<const Executor> executor_;
-  bool heavy_;
   int64_t batch_ = 1;
   Binding binding_;
-  std::mutex mutex_;
   Status status_;
 };
 
@@ -108,7 +99,7 @@ Result<std::shared_ptr<const Executor>> IslandRunners::get(const IslandOp& islan
 Result<std::unique_ptr<Step>> make_island_step(const IslandOp& op, int threads, IslandRunners& islands) {
   const bool heavy = std::any_of(op.graph.nodes.begin(), op.graph.nodes.end(), is_heavy);
   OCTET_ASSIGN(std::shared_ptr<const Executor> executor, islands.get(op, heavy ? threads : 1));
-  return std::unique_ptr<Step>(std::make_unique<IslandStep>(op, std::move(executor), heavy));
+  return std::unique_ptr<Step>(std::make_unique<IslandStep>(op, std::move(executor)));
 }
 
 }  // namespace octet::engine
