@@ -187,18 +187,17 @@ class SlowProgram {
   }
 
   void step(const IslandOp& op) {
-    for (int64_t image = 0; image < batch_; ++image) {
-      std::vector<Tensor> inputs;
-      for (TensorId id : op.inputs) {
-        Tensor x(info(id).dtype, info(id).dims);
-        std::memcpy(x.raw(), bytes(id) + image * x.nbytes(), static_cast<size_t>(x.nbytes()));
-        inputs.push_back(std::move(x));
-      }
-      const std::vector<Tensor> outputs = *interpret(op.graph, inputs);
-      for (size_t i = 0; i < outputs.size(); ++i)
-        std::memcpy(bytes(op.outputs[i]) + image * outputs[i].nbytes(), outputs[i].raw(),
-                    static_cast<size_t>(outputs[i].nbytes()));
+    std::vector<Tensor> inputs;
+    for (TensorId id : op.inputs) {
+      Dims dims = info(id).dims;
+      dims[0] *= batch_;
+      Tensor x(info(id).dtype, dims);
+      std::memcpy(x.raw(), bytes(id), static_cast<size_t>(x.nbytes()));
+      inputs.push_back(std::move(x));
     }
+    const std::vector<Tensor> outputs = *interpret(op.graph, inputs);
+    for (size_t i = 0; i < outputs.size(); ++i)
+      std::memcpy(bytes(op.outputs[i]), outputs[i].raw(), static_cast<size_t>(outputs[i].nbytes()));
   }
 
   const ProgramBuilder& builder_;

@@ -234,7 +234,8 @@ ProgramBuilder island_network(bool heavy) {
   IslandOp island{{real}, {soft}, {}};
   Graph& g = island.graph;
   g.name = "softmax";
-  const ValueId from = g.add_value("real", DType::kFloat32, static_shape({1, 5, 4, 4}));
+  const ValueId from =
+      g.add_value("real", DType::kFloat32, Shape{Dim::named("N"), Dim::of(5), Dim::of(4), Dim::of(4)});
   g.inputs = {from};
   ValueId value = from;
   if (heavy) {
