@@ -151,6 +151,8 @@ struct Program {
 // parents, arena offsets inside the arena, blobs inside the constants and of the right size for their kernel, grids
 // of at most 8 bits, finite scales. One sentence naming the operation otherwise.
 Status verify_program(const Program& program);
+// For a CPU with these cpu::Feature bits instead of this one.
+Status verify_program(const Program& program, uint32_t features);
 
 // The .octet file. Layout in docs/engine_file.md: magic, version, features, sizes, checksums, program, constants.
 // serialize() needs nothing but the program; load maps the file and checks it whole, verify_program() included.

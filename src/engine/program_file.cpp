@@ -195,7 +195,7 @@ void set_checksums(std::string& file) {
 }
 
 Status save_program(const Program& program, const std::string& path) {
-  OCTET_RETURN_IF_ERROR(verify_program(program));
+  OCTET_RETURN_IF_ERROR(verify_program(program, program.features));  // it may be for another CPU
   return write_file_atomically(path, serialize_program(program));
 }
 

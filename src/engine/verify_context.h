@@ -18,10 +18,11 @@ constexpr int64_t kMostProducts = int64_t{1} << 16;  // of one convolution sum: 
 // Tensors that verify_tensors has passed; ids of operations are in range.
 class VerifyContext {
  public:
-  VerifyContext(const Program& program, std::vector<Place> places, std::vector<bool> outside)
-      : program_(program), places_(std::move(places)), outside_(std::move(outside)) {}
+  VerifyContext(const Program& program, std::vector<Place> places, std::vector<bool> outside, uint32_t features)
+      : program_(program), places_(std::move(places)), outside_(std::move(outside)), features_(features) {}
 
   const Program& program() const { return program_; }
+  uint32_t features() const { return features_; }  // of the CPU that is to run it
   const TensorInfo& tensor(TensorId id) const { return program_.tensors[static_cast<size_t>(id)]; }
   const Place& place(TensorId id) const { return places_[static_cast<size_t>(id)]; }
   bool is_root(TensorId id) const { return place(id).root == id; }
@@ -40,6 +41,7 @@ class VerifyContext {
   const Program& program_;
   std::vector<Place> places_;
   std::vector<bool> outside_;  // of roots: inputs and outputs, in the caller's memory
+  uint32_t features_;
 };
 
 Status verify_operation(const VerifyContext& context, const Operation& operation);

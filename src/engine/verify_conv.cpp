@@ -100,7 +100,7 @@ Status check_kernel(const VerifyContext& context, const ConvOp& op) {
   if (kernel == nullptr)
     return unsupported("it needs the kernel '" + op.kernel +
                        "', which this Octet does not have: compile the network again");
-  if (const uint32_t missing = kernel->features() & ~cpu::cpu_features(); missing != 0)
+  if (const uint32_t missing = kernel->features() & ~context.features(); missing != 0)
     return unsupported("its kernel '" + op.kernel + "' needs " + cpu::features_to_string(missing) +
                        ", which this CPU lacks: compile the network again on this machine");
   OCTET_RETURN_IF_ERROR(expect((kernel->features() & ~context.program().features) == 0,

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "engine/verify_context.h"
+#include "kernels/cpu/features.h"
 
 namespace octet::engine {
 namespace {
@@ -187,13 +188,15 @@ Status VerifyContext::check_overlap(TensorId read, TensorId written, bool in_pla
   return data_corrupt("it overwrites its input " + quoted(read) + " while it reads it");
 }
 
-Status verify_program(const Program& program) {
+Status verify_program(const Program& program) { return verify_program(program, cpu::cpu_features()); }
+
+Status verify_program(const Program& program, uint32_t features) {
   OCTET_RETURN_IF_ERROR(verify_constants(program));
   std::vector<bool> outside;
   std::vector<Place> places;
   OCTET_RETURN_IF_ERROR(verify_tensors(program, outside, places));
   Order order(program, places);
-  const VerifyContext context(program, places, outside);
+  const VerifyContext context(program, places, outside, features);
   for (size_t i = 0; i < program.operations.size(); ++i) {
     const Operation& operation = program.operations[i];
     Status status = order.check(operation);

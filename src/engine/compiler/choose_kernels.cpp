@@ -58,7 +58,7 @@ class Chooser {
     if (can_time) OCTET_RETURN_IF_ERROR(measure());
     Program program = assemble(choice_);
     annotate(program);
-    OCTET_RETURN_IF_ERROR(verify_program(program));
+    OCTET_RETURN_IF_ERROR(verify_program(program, features_));
     return program;
   }
 

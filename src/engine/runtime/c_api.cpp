@@ -1,4 +1,5 @@
 // The C API: a thin layer over Engine and Session. Exceptions and Statuses become codes and octet_error().
+#include <atomic>
 #include <exception>
 #include <string>
 #include <vector>
@@ -17,6 +18,7 @@ struct octet_session {
   // Kept between runs, so that a run allocates nothing.
   std::vector<const void*> in;
   std::vector<void*> out;
+  std::atomic<bool> running{false};  // whoever set it owns `in` and `out`
 };
 
 namespace {
@@ -145,7 +147,7 @@ octet_session* octet_open(octet_engine* engine, int threads) {
     const size_t inputs = engine->engine->inputs().size();
     const size_t outputs = engine->engine->outputs().size();
     session = new octet_session{std::move(made), inputs, outputs, std::vector<const void*>(inputs),
-                                std::vector<void*>(outputs)};
+                                std::vector<void*>(outputs), false};
     return octet::Status::ok();
   });
   return session;
@@ -154,10 +156,16 @@ octet_session* octet_open(octet_engine* engine, int threads) {
 void octet_close(octet_session* session) { delete session; }
 
 int octet_run(octet_session* session, int64_t batch, const void* const* inputs, void* const* outputs) {
-  return guarded([&] {
+  return guarded([&]() -> octet::Status {
     if (session == nullptr) return octet::invalid_argument("octet_run got no session");
     if ((inputs == nullptr && session->inputs != 0) || outputs == nullptr)
       return octet::invalid_argument("octet_run got no inputs or no outputs");
+    if (session->running.exchange(true))
+      return octet::invalid_argument("the session is running already; make one for each caller");
+    struct Done {
+      std::atomic<bool>& flag;
+      ~Done() { flag = false; }
+    } done{session->running};
     session->in.assign(inputs, inputs + session->inputs);
     session->out.assign(outputs, outputs + session->outputs);
     return session->session->run(batch, session->in, session->out);
