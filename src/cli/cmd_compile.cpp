@@ -70,14 +70,27 @@ Result<double> time_load(const std::string& path) {
   return best;
 }
 
+// What is read is not overwritten.
+Status check_files(const Options& o) {
+  const auto same = [](const std::string& a, const std::string& b) {
+    std::error_code error;
+    return !a.empty() && (a == b || std::filesystem::equivalent(a, b, error));
+  };
+  if (same(o.output, o.model))
+    return invalid_argument("'" + o.output + "' is the network itself; give -o another name");
+  if (same(o.timing_cache, o.model) || same(o.timing_cache, o.output))
+    return invalid_argument("'" + o.timing_cache + "' cannot be the timing cache and the network or engine at once");
+  return Status::ok();
+}
+
 Result<Outcome> run(const Options& o, const Common& common) {
   Outcome out;
+  OCTET_RETURN_IF_ERROR(check_files(o));
   OCTET_ASSIGN(const Graph graph, load_network(o.model));
   engine::CompileOptions options;
   options.threads = resolve_threads(common.threads);
   options.timing = !o.no_timing;
   options.seconds = o.seconds;
-  options.timing_cache = o.timing_cache;
   options.batch = o.batch;
   options.integers = !o.float_only;
   options.disabled_kernels = o.disabled_kernels;
@@ -85,12 +98,17 @@ Result<Outcome> run(const Options& o, const Common& common) {
   if (!common.quiet && !common.json)
     options.progress = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
   choose_cpu(o.cpu, &options);
+  engine::TimingCache cache;
+  if (!o.timing_cache.empty()) {
+    OCTET_ASSIGN(cache, engine::TimingCache::load(o.timing_cache));
+  }
   const auto begin = Clock::now();
-  Result<engine::Program> program = engine::compile(graph, options);
+  Result<engine::Program> program = engine::compile(graph, options, cache);
   if (!program.is_ok()) return program.status().at(o.model);
   out.program = std::move(*program);
   out.compile_seconds = seconds_since(begin);
   OCTET_RETURN_IF_ERROR(engine::save_program(out.program, o.output));
+  if (!o.timing_cache.empty() && cache.changed()) OCTET_RETURN_IF_ERROR(cache.save(o.timing_cache));
   out.onnx_bytes = size_of(o.model);
   out.engine_bytes = size_of(o.output);
   if ((out.program.features & ~cpu::cpu_features()) == 0) {
@@ -163,7 +181,9 @@ void add_compile(CLI::App& app, std::shared_ptr<Common> common) {
                   "file of timings to reuse and to extend: the next compile is instant");
   cmd->add_option("--cpu", o->cpu, "compile for: base, avx2, avx512, avx512_vnni or amx; default: this CPU")
       ->check(CLI::IsMember(kCpus));
-  cmd->add_option("--keep-float", o->keep_float, "node that stays in float (repeatable)")->take_all();
+  cmd->add_option("--keep-float", o->keep_float,
+                  "Conv, Gemm or MatMul, or a glob of them, that stays in float (repeatable)")
+      ->take_all();
   cmd->add_option("--disable-kernel", o->disabled_kernels, "kernel that is not to be used (repeatable)")->take_all();
   cmd->add_flag("--float", o->float_only, "everything in float, to compare");
   cmd->add_flag("--explain", o->explain, "show every fused group, its kernel and what was refused");

@@ -1,11 +1,11 @@
 #include "engine/compiler/choose_kernels.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 
-#include "engine/compiler/timing_cache.h"
-#include "octet/runtime.h"
+#include "engine/compiler/measure.h"
+#include "engine/tensors.h"
+#include "kernels/cpu/features.h"
 
 namespace octet::engine {
 namespace {
@@ -45,17 +45,21 @@ class Constants {
 
 class Chooser {
  public:
-  Chooser(const Draft& draft, const CompileOptions& options)
-      : draft_(draft), options_(options), features_(options.features != 0 ? options.features : cpu::cpu_features()) {}
+  Chooser(const Draft& draft, const CompileOptions& options, double seconds, TimingCache& cache)
+      : draft_(draft),
+        options_(options),
+        seconds_(seconds),
+        cache_(cache),
+        features_(options.features != 0 ? options.features : cpu::cpu_features()),
+        machine_(TimingCache::machine(options.threads, features_)) {}
 
   Result<Program> run() {
     for (const ConvSource& source : draft_.convs) candidates_.push_back(candidates(*source.unit));
     choice_.assign(draft_.convs.size(), 0);
     times_.assign(draft_.convs.size(), {});
     for (size_t c = 0; c < times_.size(); ++c) times_[c].assign(candidates_[c].kernels.size(), 0);
-    const bool can_time = options_.timing && (features_ & ~cpu::cpu_features()) == 0;
     operation_us_.assign(draft_.program.operations.size(), 0);
-    if (can_time) OCTET_RETURN_IF_ERROR(measure());
+    if (can_time(options_)) OCTET_RETURN_IF_ERROR(measure());
     Program program = assemble(choice_);
     annotate(program);
     OCTET_RETURN_IF_ERROR(verify_program(program, features_));
@@ -69,16 +73,12 @@ class Chooser {
       const std::string name(kernel->name());
       std::string why;
       const auto& off = options_.disabled_kernels;
-      if (std::find(off.begin(), off.end(), name) != off.end())
-        why = "switched off";
+      if (std::find(off.begin(), off.end(), name) != off.end()) why = "switched off";
       else if ((kernel->features() & ~features_) != 0)
         why = "needs " + cpu::features_to_string(kernel->features() & ~features_);
-      else
-        why = kernel->reject(unit.problem, unit.weights.data());
-      if (why.empty())
-        found.kernels.push_back(kernel);
-      else
-        found.refused.push_back(name + ": " + why);
+      else why = kernel->reject(unit.problem, unit.weights.data());
+      if (why.empty()) found.kernels.push_back(kernel);
+      else found.refused.push_back(name + ": " + why);
     }
     // The reference is there for what nobody else takes.
     if (found.kernels.size() > 1) found.kernels.pop_back();
@@ -105,10 +105,11 @@ class Chooser {
       const Unit& unit = *draft_.convs[c].unit;
       const ConvOp& op = std::get<ConvOp>(program.operations[draft_.convs[c].operation]);
       uint8_t* base = constants.data();
-      candidates_[c].kernels[choice[c]]->pack(unit.problem, unit.weights.data(),
-                                              unit.bias.empty() ? nullptr : unit.bias.data(), base + op.packed.offset);
+      candidates_[c].kernels[choice[c]]->pack(
+          unit.problem, unit.weights.data(), unit.bias.empty() ? nullptr : unit.bias.data(), base + op.packed.offset);
       std::memcpy(base + op.store.multiplier.offset, unit.multiplier.data(), 4 * unit.multiplier.size());
-      if (!unit.addend.empty()) std::memcpy(base + op.store.addend.offset, unit.addend.data(), 4 * unit.addend.size());
+      if (!unit.addend.empty())
+        std::memcpy(base + op.store.addend.offset, unit.addend.data(), 4 * unit.addend.size());
       if (unit.table) std::memcpy(base + op.store.table.offset, unit.table->data(), 256);
     }
     constants.attach(program);
@@ -116,103 +117,92 @@ class Chooser {
   }
 
   // What decides the time of a convolution.
-  std::string problem_key(const Unit& unit) const {
+  std::string problem_key(const ConvSource& source) const {
+    const Unit& unit = *source.unit;
     const cpu::ConvGeometry& g = unit.problem.geometry;
     std::string key = "conv";
-    for (int64_t v : {g.ih, g.iw, g.ic, g.oh, g.ow, g.oc, g.kh, g.kw, g.stride_h, g.stride_w, g.pad_top, g.pad_left,
-                      g.dilation_h, g.dilation_w, g.groups})
+    for (int64_t v : {images(source), g.ih, g.iw, g.ic, g.oh, g.ow, g.oc, g.kh, g.kw, g.stride_h, g.stride_w,
+                      g.pad_top, g.pad_left, g.dilation_h, g.dilation_w, g.groups})
       key += " " + std::to_string(v);
     const cpu::Store& s = unit.store;
     key += s.to_float ? " float" : " codes";
     key += " curve " + std::to_string(static_cast<int>(s.curve)) + " residual " +
            std::to_string(static_cast<int>(s.residual)) + (unit.table ? " table" : "") +
            (unit.addend.empty() ? "" : " addend");
-    return key + " threads " + std::to_string(options_.threads) + " cpu " + cpu::features_to_string(features_);
+    return key + machine_;
   }
 
+  // How often the geometry's image occurs in one run of the program.
+  int64_t images(const ConvSource& source) const {
+    const Program& program = draft_.program;
+    const ConvOp& op = std::get<ConvOp>(program.operations[source.operation]);
+    const cpu::ConvGeometry& g = source.unit->problem.geometry;
+    return element_count(program.tensors[static_cast<size_t>(op.dst)]) / (g.oh * g.ow * g.oc);
+  }
+
+  // Times of the candidates and of all operations: those that the cache lacks are measured.
   Status measure() {
-    TimingCache cache;
-    if (!options_.timing_cache.empty()) {
-      OCTET_ASSIGN(cache, TimingCache::load(options_.timing_cache));
-    }
-    bool complete = !options_.timing_cache.empty();
-    size_t rounds = 1;
+    for (size_t c = 0; c < draft_.convs.size(); ++c) keys_.push_back(problem_key(draft_.convs[c]));
+    program_key_ = "program " + fingerprint(draft_.program) + machine_;
+    std::vector<std::vector<size_t>> missing(times_.size());
+    size_t rounds = 0;
     for (size_t c = 0; c < times_.size(); ++c) {
-      const std::string key = problem_key(*draft_.convs[c].unit);
-      rounds = std::max(rounds, times_[c].size());
-      for (size_t k = 0; k < times_[c].size(); ++k) {
-        const std::optional<double> known = cache.find(key, std::string(candidates_[c].kernels[k]->name()));
-        if (known) times_[c][k] = *known;
-        complete = complete && known;
-      }
+      for (size_t k = 0; k < times_[c].size(); ++k)
+        if (!cache_.find(keys_[c], kernel_name(c, k))) missing[c].push_back(k);
+      rounds = std::max(rounds, missing[c].size());
     }
-    if (!complete) {
-      for (size_t r = 0; r < rounds; ++r) OCTET_RETURN_IF_ERROR(measure_round(r, rounds));
-      agree_on_equal_problems();
-      for (size_t c = 0; c < times_.size(); ++c)
-        for (size_t k = 0; k < times_[c].size(); ++k)
-          cache.set(problem_key(*draft_.convs[c].unit), std::string(candidates_[c].kernels[k]->name()), times_[c][k]);
+    bool complete = true;
+    for (size_t i = 0; i < operation_us_.size(); ++i)
+      complete = complete && cache_.find(program_key_, operation_key(i));
+    if (!complete) rounds = std::max<size_t>(rounds, 1);
+    for (size_t r = 0; r < rounds; ++r) {
+      OCTET_RETURN_IF_ERROR(measure_round(missing, r, rounds));
+      if (options_.progress)
+        options_.progress("timed kernels " + std::to_string(r + 1) + " of " + std::to_string(rounds));
     }
-    for (size_t c = 0; c < times_.size(); ++c)
+    for (const auto& [key, time] : measured_) cache_.set(key.first, key.second, time);
+    for (size_t c = 0; c < times_.size(); ++c) {
+      for (size_t k = 0; k < times_[c].size(); ++k) times_[c][k] = *cache_.find(keys_[c], kernel_name(c, k));
       choice_[c] = static_cast<size_t>(std::min_element(times_[c].begin(), times_[c].end()) - times_[c].begin());
-    if (!options_.timing_cache.empty() && cache.changed()) return cache.save(options_.timing_cache);
+    }
+    for (size_t i = 0; i < operation_us_.size(); ++i) operation_us_[i] = *cache_.find(program_key_, operation_key(i));
     return Status::ok();
   }
 
-  // Every convolution with its r-th candidate; the least time of each operation over the runs counts.
-  Status measure_round(size_t r, size_t rounds) {
-    std::vector<size_t> choice(times_.size());
-    for (size_t c = 0; c < choice.size(); ++c) choice[c] = std::min(r, times_[c].size() - 1);
-    OCTET_ASSIGN(auto engine, Engine::from_program(assemble(choice)));
-    OCTET_ASSIGN(auto session, Session::create(engine, {.threads = options_.threads}));
-    const Program& program = engine->program();
-    std::vector<Tensor> held;
-    std::vector<const void*> inputs;
-    std::vector<void*> outputs;
-    for (TensorId id : program.inputs) {
-      const TensorInfo& t = program.tensors[static_cast<size_t>(id)];
-      OCTET_ASSIGN(Tensor zeros, Tensor::create(t.dtype, t.dims));
-      std::memset(zeros.raw(), 0, static_cast<size_t>(zeros.nbytes()));
-      held.push_back(zeros);
-      inputs.push_back(held.back().raw());
-    }
-    for (TensorId id : program.outputs) {
-      const TensorInfo& t = program.tensors[static_cast<size_t>(id)];
-      OCTET_ASSIGN(Tensor out, Tensor::create(t.dtype, t.dims));
-      held.push_back(out);
-      outputs.push_back(held.back().raw());
-    }
-    std::vector<double> best;
-    const auto begin = std::chrono::steady_clock::now();
-    const double limit = options_.seconds / static_cast<double>(rounds);
-    for (int run = 0; run < 200; ++run) {
-      OCTET_ASSIGN(const std::vector<double> ms, session->profile(1, inputs, outputs));
-      if (best.empty()) best = ms;
-      for (size_t i = 0; i < ms.size(); ++i) best[i] = std::min(best[i], ms[i]);
-      const double spent = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-      if (run >= 4 && spent > limit) break;
-    }
+  std::string kernel_name(size_t conv, size_t k) const { return std::string(candidates_[conv].kernels[k]->name()); }
+  static std::string operation_key(size_t i) { return "operation " + std::to_string(i); }
+
+  // Every convolution with the r-th of its candidates that have no time yet, or with the best of those that have. Of
+  // equal problems and of several rounds the least time counts.
+  Status measure_round(const std::vector<std::vector<size_t>>& missing, size_t r, size_t rounds) {
+    std::vector<size_t> choice(times_.size(), 0);
+    for (size_t c = 0; c < choice.size(); ++c) choice[c] = r < missing[c].size() ? missing[c][r] : best_known(c);
+    OCTET_ASSIGN(Rehearsal rehearsal, Rehearsal::create(assemble(choice), options_.threads));
+    OCTET_ASSIGN(const std::vector<double> best, rehearsal.time_operations(seconds_ / static_cast<double>(rounds)));
     for (size_t c = 0; c < choice.size(); ++c)
-      if (r < times_[c].size()) times_[c][r] = best[draft_.convs[c].operation] * 1000;
+      if (r < missing[c].size()) note_time(keys_[c], kernel_name(c, choice[c]), best[draft_.convs[c].operation]);
     for (size_t i = 0; i < best.size(); ++i)
-      operation_us_[i] = r == 0 ? best[i] * 1000 : std::min(operation_us_[i], best[i] * 1000);
-    if (options_.progress)
-      options_.progress("timed kernels " + std::to_string(r + 1) + " of " + std::to_string(rounds));
+      if (!cache_.find(program_key_, operation_key(i))) note_time(program_key_, operation_key(i), best[i]);
     return Status::ok();
   }
 
-  // Equal problems get the least time that any of them saw, so that the cache gives the same choice next time.
-  void agree_on_equal_problems() {
-    std::map<std::string, std::vector<double>> least;
-    for (size_t c = 0; c < times_.size(); ++c) {
-      auto [it, fresh] = least.try_emplace(problem_key(*draft_.convs[c].unit), times_[c]);
-      if (!fresh && it->second.size() == times_[c].size())
-        for (size_t k = 0; k < times_[c].size(); ++k) it->second[k] = std::min(it->second[k], times_[c][k]);
+  size_t best_known(size_t c) const {
+    std::optional<double> least;
+    size_t best = 0;
+    for (size_t k = 0; k < times_[c].size(); ++k) {
+      std::optional<double> time = cache_.find(keys_[c], kernel_name(c, k));
+      const auto it = measured_.find({keys_[c], kernel_name(c, k)});
+      if (it != measured_.end()) time = it->second;
+      if (!time || (least && *least <= *time)) continue;
+      least = time;
+      best = k;
     }
-    for (size_t c = 0; c < times_.size(); ++c) {
-      const std::vector<double>& l = least[problem_key(*draft_.convs[c].unit)];
-      if (l.size() == times_[c].size()) times_[c] = l;
-    }
+    return best;
+  }
+
+  void note_time(const std::string& key, const std::string& what, double microseconds) {
+    const auto [it, fresh] = measured_.try_emplace({key, what}, microseconds);
+    if (!fresh) it->second = std::min(it->second, microseconds);
   }
 
   void annotate(Program& program) const {
@@ -230,16 +220,27 @@ class Chooser {
 
   const Draft& draft_;
   const CompileOptions& options_;
+  double seconds_;
+  TimingCache& cache_;
   uint32_t features_;
+  std::string machine_;
   std::vector<Candidates> candidates_;
   std::vector<size_t> choice_;
   std::vector<std::vector<double>> times_;  // microseconds by convolution and candidate; 0: not measured
   std::vector<double> operation_us_;
+  std::vector<std::string> keys_;  // of the convolutions in the cache
+  std::string program_key_;        // of all operations
+  std::map<std::pair<std::string, std::string>, double> measured_;
 };
 
 }  // namespace
 
-Result<Program> choose_kernels(const Draft& draft, const CompileOptions& options) {
+bool can_time(const CompileOptions& options) {
+  return options.timing && (options.features & ~cpu::cpu_features()) == 0;
+}
+
+Result<Program> choose_kernels(const Draft& draft, const CompileOptions& options, double seconds,
+                               TimingCache& cache) {
   for (const std::string& name : options.disabled_kernels)
     if (cpu::find_conv_kernel(name) == nullptr || name == "reference") {
       std::string known;
@@ -247,7 +248,7 @@ Result<Program> choose_kernels(const Draft& draft, const CompileOptions& options
         if (kernel->name() != "reference") known += (known.empty() ? "" : ", ") + std::string(kernel->name());
       return invalid_argument("there is no kernel '" + name + "' to switch off; there are " + known);
     }
-  return Chooser(draft, options).run();
+  return Chooser(draft, options, seconds, cache).run();
 }
 
 }  // namespace octet::engine

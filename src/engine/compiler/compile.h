@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/compiler/timing_cache.h"
 #include "engine/program.h"
 #include "octet/graph.h"
 
@@ -19,17 +20,20 @@ struct CompileOptions {
   int threads = 1;           // that the kernels are timed with
   bool timing = true;        // false: the first kernel that accepts, which is the fastest by experience
   double seconds = 3;        // upper bound for the timing of a whole network
-  std::string timing_cache;  // a JSON-lines file of earlier choices, read and extended; empty: none
+  std::string timing_cache;  // a file of earlier times, read and extended; empty: none. With all times nothing runs.
   int64_t batch = 0;         // > 0: a free batch dimension becomes this number; 0: it stays free
   uint32_t features = 0;     // cpu::Feature bits to compile for; 0: this CPU. Others cannot be timed here.
   bool integers = true;      // false: everything in float, to compare
   std::vector<std::string> disabled_kernels;
-  std::set<std::string> keep_float;                    // names of Conv, Gemm and MatMul nodes that stay in float
-  std::function<void(const std::string&)> progress;    // one line for each stage; may be empty
+  std::set<std::string> keep_float;                  // names or globs of Conv, Gemm, MatMul that stay in float
+  std::function<void(const std::string&)> progress;  // one line for each stage; may be empty
 };
 
 // Errors: kUnsupported for shapes that are not known (says which value, and to give a batch), kInvalidArgument for a
-// kernel name that does not exist, and those of passes and verifier.
+// kernel name that does not exist or a node to keep in float that is no Conv, Gemm or MatMul, kNotFound for one that
+// does not exist, and those of passes, verifier and timing cache.
 Result<Program> compile(const Graph& graph, const CompileOptions& options = {});
+// With a cache in memory instead of options.timing_cache, so that the errors are all about the network.
+Result<Program> compile(const Graph& graph, const CompileOptions& options, TimingCache& cache);
 
 }  // namespace octet::engine
