@@ -12,7 +12,7 @@ std::optional<Dims> image_dims(const Graph& graph, ValueId id) {
   Dims dims;
   for (size_t i = 0; i < shape->size(); ++i) {
     const Dim& d = (*shape)[i];
-    if (!d.is_known() || (!d.symbol.empty() && i != 0)) return std::nullopt;
+    if (!d.is_known() || d.coefficient == 0 || (!d.symbol.empty() && i != 0)) return std::nullopt;
     dims.push_back(d.coefficient);
   }
   return dims;

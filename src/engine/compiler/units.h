@@ -78,7 +78,7 @@ struct Units {
   std::map<size_t, std::string> refusals;     // per node: why it did not become an integer operation
 };
 
-// Sizes of one image; nullopt when they are not known.
+// Sizes of one image; nullopt when they are not known, or when nothing is in it.
 std::optional<Dims> image_dims(const Graph& graph, ValueId id);
 
 Units form_units(const Graph& graph, const CompileOptions& options);
