@@ -208,6 +208,32 @@ TEST_F(EngineCli, ATimingCacheMakesTheChoicesAgain) {
   EXPECT_EQ(kernels(), first);
 }
 
+TEST_F(EngineCli, CompileLeavesOtherFilesAlone) {
+  const std::string network = bytes_of(int8_);
+  fs::create_symlink(int8_, path("link.onnx"));
+  for (const std::string& output : {int8_, path("link.onnx"), path("out/../out/model_int8.onnx")}) {
+    SCOPED_TRACE(output);
+    expect_refusal(octet("compile " + int8_ + " -q --no-timing -o " + output), 2, {"the network itself"});
+  }
+  expect_refusal(octet("compile " + int8_ + " -q -o " + engine_ + " --timing-cache " + int8_), 2, {"timing cache"});
+  EXPECT_EQ(bytes_of(int8_), network);
+  write("letter", "Dear friend,\n");
+  const Outcome out = octet("compile " + int8_ + " -q -o " + engine_ + " --timing-cache " + path("letter"));
+  expect_refusal(out, 5, {path("letter") + ": this is not a timing cache"});
+  EXPECT_EQ(out.text.find("model_int8"), std::string::npos) << out.text;
+  EXPECT_EQ(bytes_of(path("letter")), "Dear friend,\n");
+  expect_refusal(octet("compile " + int8_ + " -q --no-timing -o " + engine_ + " --keep-float stem/conf"), 3,
+                 {"model_int8.onnx", "'stem/conf'", "'stem/conv'"});
+}
+
+TEST_F(EngineCli, ForALargerCpu) {
+  const Outcome out = octet("compile " + int8_ + " -q -o " + engine_ + " --cpu amx", "OCTET_MAX_ISA=base");
+  ASSERT_EQ(out.code, 0) << out.text;
+  if (out.text.find("needs base") != std::string::npos) GTEST_SKIP() << "this build has no kernels beyond the base";
+  EXPECT_NE(out.text.find("this CPU cannot load it"), std::string::npos) << out.text;
+  expect_refusal(octet("run " + engine_ + " " + path("x.npy"), "OCTET_MAX_ISA=base"), 4, {"AVX"});
+}
+
 TEST_F(EngineCli, EnginesWhereNetworksBelong) {
   compile();
   for (const std::string& command : {"quantize " + engine_ + " --data " + data() + " -o " + path("o"),
