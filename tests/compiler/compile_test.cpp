@@ -216,7 +216,7 @@ TEST(Compile, NodesToKeepInFloatAreChecked) {
   std::string weighted, other;
   std::set<std::string> convs;
   for (const Node& node : graph.nodes) {
-    if (node.is("Conv")) weighted = node.name, convs.insert(node.name);
+    if (node.is("Conv") || node.is("Gemm") || node.is("MatMul")) weighted = node.name, convs.insert(node.name);
     if (node.is("QuantizeLinear") && other.empty()) other = node.name;
   }
   ASSERT_FALSE(weighted.empty() || other.empty());
