@@ -164,7 +164,6 @@ class Emitter {
     if (note.what.empty()) note.what = "Requantize";
     if (note.nodes.empty() && !unit.nodes.empty()) note.nodes = graph_.nodes[unit.nodes.back()].name;
     note.precision = unit.kind == UnitKind::kQuantize || unit.kind == UnitKind::kInput ? "layout" : "int8";
-    note.reasons = unit.reasons;
     const cpu::ConvGeometry& g = unit.problem.geometry;
     if (unit.kind == UnitKind::kConv) {
       // Channels that only fill up a pixel do not count.

@@ -52,7 +52,6 @@ struct Unit {
   CodeId output = kNoCode;
   ValueId float_output = kNoValue;
   std::vector<size_t> nodes;  // into graph.nodes, in order
-  std::vector<std::string> reasons;
 
   // kConv. Pointers of `store` are null; scales are for real numbers or the output's grid as store.h says.
   cpu::ConvProblem problem;
