@@ -195,7 +195,8 @@ TEST_F(EngineCli, SeveralOutputsGoToAFolder) {
 TEST_F(EngineCli, ATimingCacheMakesTheChoicesAgain) {
   const auto kernels = [this] {
     std::vector<std::string> names;
-    for (const json& group : json::parse(octet("explain " + engine_ + " --json").text)["explain"])
+    const json explained = json::parse(octet("explain " + engine_ + " --json").text);
+    for (const json& group : explained["explain"])
       names.push_back(group["kernel"]);
     return names;
   };
