@@ -1,63 +1,15 @@
 // Panels with AVX2: vpmaddubsw adds two u8 x s8 products in 16 bits, vpmaddwd with ones two of those in 32 bits.
 // Exact where no pair leaves 16 bits: what BlockedConv::reject proves.
-#include <immintrin.h>
-
-#include "kernels/cpu/conv_blocked.h"
-#include "kernels/cpu/panel_store_inline.h"
+#include "kernels/cpu/panel_block_inline.h"
 
 namespace octet::cpu {
 namespace {
 
-// 4 x 2 registers of sums: with 2 of weights, one broadcast source word and one product, the most of 16 that does not
-// spill.
-constexpr int kMaxRows = 4;
-
-OCTET_ALWAYS_INLINE __m256i broadcast_step(const uint8_t* src) {
-  int32_t step;
-  __builtin_memcpy(&step, src, sizeof(step));
-  return _mm256_set1_epi32(step);
-}
-
-// GCC would add the products of several steps to each other first, and spill them meanwhile.
-OCTET_ALWAYS_INLINE __m256i ordered(__m256i sum) {
-  __asm__("" : "+x"(sum));
-  return sum;
-}
-
-OCTET_ALWAYS_INLINE __m256i multiply_add(__m256i sum, __m256i codes, __m256i weights) {
-  const __m256i pairs = _mm256_maddubs_epi16(codes, weights);
-  return ordered(_mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))));
-}
-
-// Rows pixels times 16 channels, to int32 sums in memory.
-template <int Rows>
-OCTET_ALWAYS_INLINE void multiply_block(const PanelCall& call, const int64_t* offsets, int32_t* sums) {
-  __m256i acc[Rows][2];
-  for (int r = 0; r < Rows; ++r)
-    for (int v = 0; v < 2; ++v) acc[r][v] = load_native(call.constants + 8 * v);
-  const uint8_t* weights = call.weights;
-  for (int64_t i = 0; i < call.run_count; ++i) {
-    const uint8_t* base = call.src + call.runs[i].offset;
-    const int64_t steps = call.runs[i].steps;
-    const uint8_t* src[Rows];
-    for (int r = 0; r < Rows; ++r) src[r] = base + offsets[r];
-    const auto step = [&](int64_t at) __attribute__((always_inline)) {
-      const __m256i w0 = load_native(weights), w1 = load_native(weights + 32);
-      weights += 64;
-      for (int r = 0; r < Rows; ++r) {
-        const __m256i a = broadcast_step(src[r] + 4 * at);
-        acc[r][0] = multiply_add(acc[r][0], a, w0);
-        acc[r][1] = multiply_add(acc[r][1], a, w1);
-      }
-    };
-    int64_t at = 0;
-    for (; at + 4 <= steps; at += 4)
-      for (int u = 0; u < 4; ++u) step(at + u);
-    for (; at < steps; ++at) step(at);
+struct PairProducts {
+  static OCTET_ALWAYS_INLINE __m256i add_up(__m256i codes, __m256i weights) {
+    return _mm256_madd_epi16(_mm256_maddubs_epi16(codes, weights), _mm256_set1_epi16(1));
   }
-  for (int r = 0; r < Rows; ++r)
-    for (int v = 0; v < 2; ++v) _mm256_store_si256(reinterpret_cast<__m256i*>(sums + 16 * r + 8 * v), acc[r][v]);
-}
+};
 
 }  // namespace
 
@@ -66,13 +18,7 @@ void multiply_panel_pairs_avx2(const PanelCall& call) {
   const PanelStore<1> store(call);
   for_each_block(
       call.pixels, kMaxRows, [&](int64_t begin, int64_t rows) __attribute__((always_inline)) {
-        const int64_t* offsets = call.offsets + begin;
-        switch (rows) {
-          case 1: multiply_block<1>(call, offsets, sums); break;
-          case 2: multiply_block<2>(call, offsets, sums); break;
-          case 3: multiply_block<3>(call, offsets, sums); break;
-          default: multiply_block<kMaxRows>(call, offsets, sums); break;
-        }
+        multiply_rows<PairProducts>(call, call.offsets + begin, rows, sums);
         store.store(sums, begin, rows);
       });
 }

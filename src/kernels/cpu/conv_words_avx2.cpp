@@ -1,5 +1,5 @@
 // Panels with AVX2 on codes widened to 16 bits.
-#include "kernels/cpu/words_block_inline.h"
+#include "kernels/cpu/panel_block_inline.h"
 
 namespace octet::cpu {
 
@@ -8,7 +8,7 @@ void multiply_panel_words_avx2(const PanelCall& call) {
   const PanelStore<1> store(call);
   for_each_block(
       call.pixels, kMaxRows, [&](int64_t begin, int64_t rows) __attribute__((always_inline)) {
-        multiply_rows(call, call.offsets + begin, rows, sums);
+        multiply_rows<WordProducts>(call, call.offsets + begin, rows, sums);
         store.store(sums, begin, rows);
       });
 }

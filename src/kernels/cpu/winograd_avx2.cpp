@@ -1,5 +1,5 @@
 #include "kernels/cpu/winograd.h"
-#include "kernels/cpu/words_block_inline.h"
+#include "kernels/cpu/panel_block_inline.h"
 
 namespace octet::cpu {
 namespace {
@@ -69,7 +69,7 @@ void multiply_points(const WinogradPanel& panel) {
     int32_t* products = panel.products + point * panel.tiles * 16;
     for_each_block(
         panel.tiles, kMaxRows, [&](int64_t begin, int64_t rows) __attribute__((always_inline)) {
-          multiply_rows(call, panel.offsets + begin, rows, products + begin * 16);
+          multiply_rows<WordProducts>(call, panel.offsets + begin, rows, products + begin * 16);
         });
   }
 }
