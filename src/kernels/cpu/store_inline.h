@@ -90,7 +90,7 @@ OCTET_ALWAYS_INLINE void store_plain_row(const Ints (&sums)[N], const Floats (&m
   Ints codes[N];
   for (int i = 0; i < N; ++i) {
     Floats v = multiply(to_floats(sums[i]), multiplier[i]);
-    if (!Simple) v = minimum(v, all_floats(kBeyondCodes));
+    if (!Simple) v = minimum(all_floats(kBeyondCodes), v);  // NaN stays, and becomes the lowest code
     codes[i] = round_to_ints(v);
   }
   store_codes<N>(dst, pack_codes<N, !Simple>(codes, grid.zero, grid.lo, grid.hi), channels);
@@ -137,7 +137,7 @@ OCTET_ALWAYS_INLINE Codes add_after_first(const Store& store, Codes codes, const
     const Ints own = subtract(load_codes_as_ints(bytes + 16 * i), all_ints(store.table_zero));
     const Floats v =
         add(multiply(to_floats(own), all_floats(store.self_scale)), residual_term(store, residual + 16 * i));
-    sums[i] = round_to_ints(minimum(v, all_floats(kBeyondCodes)));
+    sums[i] = round_to_ints(minimum(all_floats(kBeyondCodes), v));
   }
   return pack_codes<N>(sums, store.second.zero, store.second.lo, store.second.hi);
 }
@@ -162,7 +162,7 @@ OCTET_ALWAYS_INLINE void store_general_row(const Store& store, const StoreParame
     for (int i = 0; i < N; ++i) v[i] = divide(load_floats(values + 16 * i), all_floats(store.first_divisor));
   }
   Ints rounded[N];
-  for (int i = 0; i < N; ++i) rounded[i] = round_to_ints(minimum(v[i], all_floats(kBeyondCodes)));
+  for (int i = 0; i < N; ++i) rounded[i] = round_to_ints(minimum(all_floats(kBeyondCodes), v[i]));
   Codes codes = pack_codes<N>(rounded, store.first.zero, store.first.lo, store.first.hi);
   if (store.table != nullptr) codes = look_up<N>(codes, store.table);
   if (store.residual == Residual::kAfterFirst) codes = add_after_first<N>(store, codes, residual);
