@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <iterator>
 #include <random>
 #include <string>
 #include <vector>
@@ -15,7 +16,12 @@ using Rng = std::mt19937_64;
 
 inline int64_t pick(Rng& rng, int64_t lo, int64_t hi) { return std::uniform_int_distribution<int64_t>(lo, hi)(rng); }
 
-enum class Values { kRandom, kExtreme, kSmall };  // all codes; 0/255 and -128/127; few, so that proofs succeed
+enum class Values {
+  kRandom,   // all codes
+  kExtreme,  // 0/255 and -128/127
+  kSmall,    // few, so that proofs succeed
+  kLimits,   // whose products of two and of four lie around the ends of 16 bits
+};
 
 struct ConvCase {
   ConvProblem problem;
@@ -125,6 +131,8 @@ inline void random_store(Rng& rng, ConvCase& c) {
 }
 
 inline void random_operands(Rng& rng, Values values, ConvCase& c) {
+  constexpr int8_t limits_of_weights[] = {0, 1, 53, 54, 55, 64, 72, 73, 96, 97, 127, -54, -64, -72, -96, -127, -128};
+  constexpr uint8_t limits_of_codes[] = {0, 0, 0, 0, 1, 85, 113, 127, 128, 129, 150, 170, 254, 255};
   const ConvGeometry& g = c.problem.geometry;
   c.weights.resize(static_cast<size_t>(g.oc * (g.ic / g.groups) * g.kh * g.kw));
   c.src_stride = g.ic + (pick(rng, 0, 2) == 0 ? pick(rng, 1, 40) : 0);
@@ -132,10 +140,12 @@ inline void random_operands(Rng& rng, Values values, ConvCase& c) {
   c.problem.src_hi = values == Values::kSmall ? 127 : 255;
   for (int8_t& w : c.weights) {
     if (values == Values::kExtreme) w = (rng() & 1) != 0 ? 127 : -128;
+    else if (values == Values::kLimits) w = limits_of_weights[rng() % std::size(limits_of_weights)];
     else w = static_cast<int8_t>(pick(rng, values == Values::kSmall ? -127 : -128, 127));
   }
   for (uint8_t& code : c.src) {
     if (values == Values::kExtreme) code = (rng() & 1) != 0 ? 255 : 0;
+    else if (values == Values::kLimits) code = limits_of_codes[rng() % std::size(limits_of_codes)];
     else code = static_cast<uint8_t>(pick(rng, 0, c.problem.src_hi));
   }
   c.problem.src_zero = static_cast<int32_t>(pick(rng, 0, c.problem.src_hi));

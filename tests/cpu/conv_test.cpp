@@ -45,10 +45,10 @@ TEST(ConvKernels, RandomGeometryAndStoreEqualReference) {
   std::map<std::string, int> runs;
   for (int i = 0; i < 400; ++i) {
     ConvCase c;
-    random_case_of(rng, random_geometry(rng), static_cast<Values>(i % 3), c);
+    random_case_of(rng, random_geometry(rng), static_cast<Values>(i % 4), c);
     ASSERT_NO_FATAL_FAILURE(check_case(c, runs)) << "case " << i;
   }
-  expect_all_ran(runs, {"vnni", "avx2-winograd", "avx2-pairs", "avx2-words"});
+  expect_all_ran(runs, {"vnni", "avx2-winograd", "avx2-quads", "avx2-pairs", "avx2-words"});
 }
 
 // Shapes of real networks, shrunk where only the number of pixels would be large.
@@ -71,13 +71,13 @@ TEST(ConvKernels, NetworkLayersEqualReference) {
     g.stride_h = g.stride_w = s.stride;
     g.pad_top = g.pad_left = s.pad;
     ASSERT_TRUE(finish_geometry(g, s.pad, s.pad));
-    for (Values values : {Values::kRandom, Values::kExtreme, Values::kSmall}) {
+    for (Values values : {Values::kRandom, Values::kExtreme, Values::kSmall, Values::kLimits}) {
       ConvCase c;
       random_case_of(rng, g, values, c);
       ASSERT_NO_FATAL_FAILURE(check_case(c, runs));
     }
   }
-  expect_all_ran(runs, {"vnni", "avx2-winograd", "avx2-pairs", "avx2-words"});
+  expect_all_ran(runs, {"vnni", "avx2-winograd", "avx2-quads", "avx2-pairs", "avx2-words"});
 }
 
 // Several bands per image: wide rows, and inputs larger than a band.
@@ -96,7 +96,7 @@ TEST(ConvKernels, LargeImagesEqualReference) {
     random_case_of(rng, g, Values::kSmall, c);
     ASSERT_NO_FATAL_FAILURE(check_case(c, runs));
   }
-  expect_all_ran(runs, {"vnni", "avx2-winograd", "avx2-pairs", "avx2-words"});
+  expect_all_ran(runs, {"vnni", "avx2-winograd", "avx2-quads", "avx2-pairs", "avx2-words"});
 }
 
 // An element-wise addition may write over its own operand.

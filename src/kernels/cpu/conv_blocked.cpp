@@ -1,6 +1,7 @@
 #include "kernels/cpu/conv_blocked.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -19,6 +20,13 @@ constexpr int64_t kBandBytes = 256 * 1024;
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
 
+// What becomes of sums that 16 bits cannot hold.
+enum class Narrow {
+  kNever,     // all sums have 32 bits
+  kRefused,   // two products a sum: problems that could leave 16 bits are refused
+  kRepaired,  // four products a sum: the kernel mends those that did
+};
+
 struct BlockedTraits {
   const char* name;
   uint32_t features;
@@ -26,7 +34,7 @@ struct BlockedTraits {
   int max_rows;           // pixels of a register block
   int panel_vectors;      // of a full panel
   int64_t element_bytes;  // of a source code as multiplied: 1, or 2 when widened to s16
-  bool sums_pairs;        // adds two products in 16 bits with saturation
+  Narrow narrow = Narrow::kNever;
 };
 
 // What follows from the problem alone. Cheap: every task computes it again.
@@ -35,9 +43,10 @@ struct Layout {
   bool direct = false;     // reads src itself; else a padded copy of the rows that a band needs
   bool flat = false;       // 1x1 on whole images: all pixels of the batch are one row
   int64_t run_count = 0, run_steps = 0;
-  int64_t steps = 0;                 // of all runs
-  int64_t panels = 0;                // of one group; only the last may have fewer vectors
-  int64_t reach_h = 0, reach_w = 0;  // of the filter, in source pixels
+  int64_t steps = 0;                  // of all runs
+  int64_t run_chunks = 0, marks = 0;  // of a run; words of marks for a pixel or panel
+  int64_t panels = 0;                 // of one group; only the last may have fewer vectors
+  int64_t reach_h = 0, reach_w = 0;   // of the filter, in source pixels
   int64_t copy_width = 0, copy_row_bytes = 0;
   int64_t band_rows = 0;  // output rows of one band
 };
@@ -54,6 +63,13 @@ int64_t constants_bytes(const ConvGeometry& g, const Layout& layout) {
   return round_up(g.groups * padded_oc(layout) * 4, kAlignment);
 }
 int64_t group_weight_bytes(const Layout& layout) { return layout.steps * kStepBytes * padded_oc(layout); }
+int64_t weights_bytes(const ConvGeometry& g, const Layout& layout) {
+  return round_up(g.groups * group_weight_bytes(layout), kAlignment);
+}
+// Behind the weights: PanelCall::fragile of every panel of every group.
+int64_t fragile_bytes(const BlockedTraits& traits, const ConvGeometry& g, const Layout& layout) {
+  return traits.narrow == Narrow::kRepaired ? round_up(g.groups * layout.panels * layout.marks * 4, kAlignment) : 0;
+}
 
 Layout make_layout(const BlockedTraits& traits, const ConvGeometry& g) {
   Layout l;
@@ -71,6 +87,8 @@ Layout make_layout(const BlockedTraits& traits, const ConvGeometry& g) {
   l.run_count = rows_touch ? g.kh : g.kh * g.kw;
   l.run_steps = ceil_div((rows_touch ? g.kw : 1) * l.ic * traits.element_bytes, kStepBytes);
   l.steps = l.run_count * l.run_steps;
+  l.run_chunks = ceil_div(l.run_steps, kChunkSteps);
+  l.marks = l.run_count * l.run_chunks * kNarrowLevels;
   l.copy_width = (g.ow - 1) * g.stride_w + l.reach_w;
   l.copy_row_bytes = l.copy_width * l.ic * traits.element_bytes;
   const int64_t row_bytes = l.direct ? g.iw * g.ic : l.copy_row_bytes;
@@ -87,6 +105,13 @@ int64_t copy_bytes(const ConvGeometry& g, const Layout& l) {
 int64_t runs_bytes(const Layout& l) { return round_up(l.run_count * static_cast<int64_t>(sizeof(Run)), kAlignment); }
 int64_t band_pixels(const ConvGeometry& g, const Layout& l) {
   return l.flat ? std::min(kMaxBandPixels, std::max<int64_t>(64, kBandBytes / g.ic)) : l.band_rows * g.ow;
+}
+
+int64_t offsets_bytes(const ConvGeometry& g, const Layout& l) {
+  return round_up(band_pixels(g, l) * static_cast<int64_t>(sizeof(int64_t)), kAlignment);
+}
+int64_t large_bytes(const BlockedTraits& traits, const ConvGeometry& g, const Layout& l) {
+  return traits.narrow == Narrow::kRepaired ? round_up(band_pixels(g, l) * l.marks * 4, kAlignment) : 0;
 }
 
 SplitShape split_shape(const BlockedTraits& traits, const ConvGeometry& g, const Layout& l, int64_t pixels) {
@@ -158,6 +183,7 @@ class Task {
     copy_ = scratch;
     runs_ = reinterpret_cast<Run*>(scratch + copy_bytes(g_, l_));
     offsets_ = reinterpret_cast<int64_t*>(scratch + copy_bytes(g_, l_) + runs_bytes(l_));
+    large_ = reinterpret_cast<uint32_t*>(scratch + copy_bytes(g_, l_) + runs_bytes(l_) + offsets_bytes(g_, l_));
   }
 
   // Pixels count from the beginning of the image, of the batch when flat; panels through all groups.
@@ -226,6 +252,7 @@ class Task {
     call.pixels = band.end - band.begin;
     call.runs = runs_;
     call.run_count = l_.run_count;
+    call.run_chunks = l_.run_chunks;
     call.store = &call_.store;
     call.dst_stride = call_.dst_pixel_stride;
     call.residual_stride = call_.residual_pixel_stride;
@@ -239,12 +266,25 @@ class Task {
       call.constants = constants + first;
       call.oc_begin = group * l_.oc + first;
       call.channels = static_cast<int>(std::min<int64_t>(l_.oc - first, panel_width(traits_)));
+      if (traits_.narrow == Narrow::kRepaired) mark_narrow_sums(group, panel, call);
       const int64_t at = pixel * call_.dst_pixel_stride + call.oc_begin;
       call.dst = static_cast<uint8_t*>(call_.dst) + at * (call_.store.to_float ? 4 : 1);
       call.residual =
           call_.residual == nullptr ? nullptr : call_.residual + pixel * call_.residual_pixel_stride + call.oc_begin;
       traits_.multiply(call);
     }
+  }
+
+  // The codes are looked at when the first panel of the band needs it.
+  void mark_narrow_sums(int64_t group, int64_t panel, PanelCall& call) const {
+    const uint8_t* all = call_.packed + constants_bytes(g_, l_) + weights_bytes(g_, l_);
+    const auto* fragile = reinterpret_cast<const uint32_t*>(all) + (group * l_.panels + panel) * l_.marks;
+    uint32_t any = 0;
+    for (int64_t i = 0; i < l_.marks; ++i) any |= fragile[i];
+    call.fragile = any == 0 ? nullptr : fragile;
+    if (any == 0 || call.large != nullptr) return;
+    mark_large_codes_avx2(call, large_);
+    call.large = large_;
   }
 
   const ConvCall& call_;
@@ -254,6 +294,7 @@ class Task {
   uint8_t* copy_;
   Run* runs_;
   int64_t* offsets_;
+  uint32_t* large_;
 };
 
 class BlockedConv final : public ConvKernel {
@@ -267,7 +308,7 @@ class BlockedConv final : public ConvKernel {
     const ConvGeometry& g = problem.geometry;
     if (g.groups > 1 && g.ic / g.groups < kStepBytes)
       return "fewer than " + std::to_string(kStepBytes) + " input channels in a group";
-    if (!traits_.sums_pairs || weights == nullptr) return {};
+    if (traits_.narrow != Narrow::kRefused || weights == nullptr) return {};
     const int64_t offending = pairs_that_saturate(problem, weights);
     if (offending == 0) return {};
     return std::to_string(offending) + " pairs of weights could exceed 16 bits with source codes up to " +
@@ -277,8 +318,8 @@ class BlockedConv final : public ConvKernel {
   size_t packed_bytes(const ConvProblem& problem) const override {
     const ConvGeometry& g = problem.geometry;
     const Layout layout = make_layout(traits_, g);
-    return static_cast<size_t>(constants_bytes(g, layout) +
-                               round_up(g.groups * group_weight_bytes(layout), kAlignment));
+    return static_cast<size_t>(constants_bytes(g, layout) + weights_bytes(g, layout) +
+                               fragile_bytes(traits_, g, layout));
   }
 
   void pack(const ConvProblem& problem, const int8_t* weights, const int32_t* bias, uint8_t* packed) const override {
@@ -296,13 +337,13 @@ class BlockedConv final : public ConvKernel {
       pack_filter(g, layout, filter, oc % layout.oc,
                   packed + constants_bytes(g, layout) + group * group_weight_bytes(layout));
     }
+    if (traits_.narrow == Narrow::kRepaired) pack_fragile(problem, layout, packed + constants_bytes(g, layout));
   }
 
   size_t scratch_bytes(const ConvProblem& problem) const override {
     const ConvGeometry& g = problem.geometry;
     const Layout l = make_layout(traits_, g);
-    const int64_t offsets = round_up(band_pixels(g, l) * static_cast<int64_t>(sizeof(int64_t)), kAlignment);
-    return static_cast<size_t>(copy_bytes(g, l) + runs_bytes(l) + offsets);
+    return static_cast<size_t>(copy_bytes(g, l) + runs_bytes(l) + offsets_bytes(g, l) + large_bytes(traits_, g, l));
   }
 
   int64_t tasks(const ConvProblem& problem, int64_t batch, int threads) const override {
@@ -347,6 +388,48 @@ class BlockedConv final : public ConvKernel {
     }
   }
 
+  // Kernels with narrow sums have panels of one vector, so that a step of every panel has as many bytes.
+  static constexpr int64_t kNarrowStepBytes = kPanelLanes * kStepBytes;
+
+  // Marks the sums of four products that the highest code can bring out of 16 bits, each at one level.
+  void pack_fragile(const ConvProblem& problem, const Layout& l, uint8_t* weights) const {
+    const ConvGeometry& g = problem.geometry;
+    const int32_t highest = std::max(problem.src_hi, problem.src_zero);
+    auto* fragile = reinterpret_cast<uint32_t*>(weights + weights_bytes(g, l));
+    for (int64_t run = 0; run < g.groups * l.panels * l.run_count; ++run) {
+      const uint8_t* from = weights + run * l.run_steps * kNarrowStepBytes;
+      for (int64_t at = 0; at < l.run_steps; at += kChunkSteps, fragile += kNarrowLevels) {
+        for (int bit = 0; bit < 32; ++bit) {
+          const QuadPlace place = quad_place(bit);
+          const int64_t steps = std::min<int64_t>(2, l.run_steps - at - place.step);
+          const uint8_t* first = from + (at + place.step) * kNarrowStepBytes + 2 * place.half;
+          const int level = steps <= 0 ? -1 : fragile_level(first, steps, highest);
+          if (level >= 0) fragile[level] |= uint32_t{1} << bit;
+        }
+      }
+    }
+  }
+
+  // Of two weights of each of `steps` words in any of the 16 channels; -1 when no codes can leave 16 bits.
+  static int fragile_level(const uint8_t* weights, int64_t steps, int32_t highest) {
+    bool fragile = false;
+    int32_t largest = 0;
+    for (int lane = 0; lane < kPanelLanes; ++lane) {
+      int32_t most = 0, least = 0;
+      for (int64_t i = 0; i < 2 * steps; ++i) {
+        const int32_t w = static_cast<int8_t>(weights[i / 2 * kNarrowStepBytes + lane * kStepBytes + i % 2]);
+        most += highest * std::max(w, 0);
+        least += highest * std::min(w, 0);
+        largest = std::max(largest, std::abs(w));
+      }
+      fragile = fragile || most > 32767 || least < -32768;
+    }
+    if (!fragile) return -1;
+    int level = 0;
+    while (level + 1 < kNarrowLevels && largest <= kLargestWeight[level + 1]) ++level;
+    return level;
+  }
+
   int64_t pairs_that_saturate(const ConvProblem& problem, const int8_t* weights) const {
     const int32_t highest = std::max(problem.src_hi, problem.src_zero);
     std::vector<uint8_t> packed(packed_bytes(problem));
@@ -368,17 +451,22 @@ class BlockedConv final : public ConvKernel {
 
 #if defined(OCTET_X86_LEVELS)
 const ConvKernel* vnni_conv_kernel() {
-  static const BlockedConv kernel({"vnni", kAvx512 | kAvx512Vnni, multiply_panel_vnni, 14, 2, 1, false});
+  static const BlockedConv kernel({"vnni", kAvx512 | kAvx512Vnni, multiply_panel_vnni, 14, 2, 1});
+  return &kernel;
+}
+
+const ConvKernel* avx2_quads_conv_kernel() {
+  static const BlockedConv kernel({"avx2-quads", kAvx2, multiply_panel_quads_avx2, 4, 1, 1, Narrow::kRepaired});
   return &kernel;
 }
 
 const ConvKernel* avx2_pairs_conv_kernel() {
-  static const BlockedConv kernel({"avx2-pairs", kAvx2, multiply_panel_pairs_avx2, 4, 1, 1, true});
+  static const BlockedConv kernel({"avx2-pairs", kAvx2, multiply_panel_pairs_avx2, 4, 1, 1, Narrow::kRefused});
   return &kernel;
 }
 
 const ConvKernel* avx2_words_conv_kernel() {
-  static const BlockedConv kernel({"avx2-words", kAvx2, multiply_panel_words_avx2, 4, 1, 2, false});
+  static const BlockedConv kernel({"avx2-words", kAvx2, multiply_panel_words_avx2, 4, 1, 2});
   return &kernel;
 }
 #endif

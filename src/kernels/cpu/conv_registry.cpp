@@ -11,6 +11,7 @@ std::span<const ConvKernel* const> conv_kernels() {
     depthwise_avx2_conv_kernel(),
     vnni_conv_kernel(),
     avx2_winograd_conv_kernel(),
+    avx2_quads_conv_kernel(),
     avx2_pairs_conv_kernel(),
     avx2_words_conv_kernel(),
 #endif
