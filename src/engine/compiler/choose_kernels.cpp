@@ -124,6 +124,8 @@ class Chooser {
     for (int64_t v : {images(source), g.ih, g.iw, g.ic, g.oh, g.ow, g.oc, g.kh, g.kw, g.stride_h, g.stride_w,
                       g.pad_top, g.pad_left, g.dilation_h, g.dilation_w, g.groups})
       key += " " + std::to_string(v);
+    // A kernel that repairs rare sums takes longer where the codes lie around a high zero point.
+    key += " zero " + std::to_string((unit.problem.src_zero + 63) / 64);
     const cpu::Store& s = unit.store;
     key += s.to_float ? " float" : " codes";
     key += " curve " + std::to_string(static_cast<int>(s.curve)) + " residual " +

@@ -1,4 +1,4 @@
-// Runs a program on zeros to time it.
+// Runs a program on made-up inputs to time it.
 #pragma once
 
 #include <memory>
