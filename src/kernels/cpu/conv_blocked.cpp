@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <vector>
 
 #include "kernels/cpu/conv_kernels_list.h"
@@ -16,6 +17,10 @@ constexpr int64_t kAlignment = 64;
 constexpr int64_t kMaxBandPixels = 4096;
 // Of the input that one pass over the panels works on: stays in the second-level cache beside a panel of weights.
 constexpr int64_t kBandBytes = 256 * 1024;
+
+// Panels of one vector write a quarter of a cache line: the lines of a pass should wait in the first-level cache for
+// the other three. Not fewer pixels than make it worth to read the weights again.
+constexpr int64_t kNarrowPassBytes = 16 * 1024, kFewestPassPixels = 32;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
@@ -48,7 +53,8 @@ struct Layout {
   int64_t panels = 0;                 // of one group; only the last may have fewer vectors
   int64_t reach_h = 0, reach_w = 0;   // of the filter, in source pixels
   int64_t copy_width = 0, copy_row_bytes = 0;
-  int64_t band_rows = 0;  // output rows of one band
+  int64_t pass_pixels = 0;  // output pixels that should go through all panels together, at most
+  int64_t band_rows = 0;    // output rows of one band
 };
 
 int64_t panel_width(const BlockedTraits& traits) { return int64_t{traits.panel_vectors} * kPanelLanes; }
@@ -69,6 +75,12 @@ int64_t weights_bytes(const ConvGeometry& g, const Layout& layout) {
 // Behind the weights: PanelCall::fragile of every panel of every group.
 int64_t fragile_bytes(const BlockedTraits& traits, const ConvGeometry& g, const Layout& layout) {
   return traits.narrow == Narrow::kRepaired ? round_up(g.groups * layout.panels * layout.marks * 4, kAlignment) : 0;
+}
+
+// Codes read and written by a pass over the panels.
+int64_t pass_bytes(const BlockedTraits& traits, const ConvGeometry& g) {
+  const bool narrow = traits.panel_vectors == 1 && g.oc / g.groups > kPanelLanes;
+  return narrow ? kNarrowPassBytes : std::numeric_limits<int64_t>::max();
 }
 
 Layout make_layout(const BlockedTraits& traits, const ConvGeometry& g) {
@@ -94,6 +106,8 @@ Layout make_layout(const BlockedTraits& traits, const ConvGeometry& g) {
   const int64_t row_bytes = l.direct ? g.iw * g.ic : l.copy_row_bytes;
   l.band_rows = (kBandBytes / row_bytes - l.reach_h) / g.stride_h + 1;
   l.band_rows = std::min({l.band_rows, kMaxBandPixels / g.ow, g.oh});
+  l.pass_pixels = std::min(kMaxBandPixels, std::max(kFewestPassPixels, pass_bytes(traits, g) / (l.ic + l.oc)));
+  l.band_rows = std::min(l.band_rows, l.pass_pixels / g.ow);
   l.band_rows = std::max<int64_t>(l.band_rows, 1);
   return l;
 }
@@ -104,7 +118,7 @@ int64_t copy_bytes(const ConvGeometry& g, const Layout& l) {
 }
 int64_t runs_bytes(const Layout& l) { return round_up(l.run_count * static_cast<int64_t>(sizeof(Run)), kAlignment); }
 int64_t band_pixels(const ConvGeometry& g, const Layout& l) {
-  return l.flat ? std::min(kMaxBandPixels, std::max<int64_t>(64, kBandBytes / g.ic)) : l.band_rows * g.ow;
+  return l.flat ? std::min(l.pass_pixels, std::max<int64_t>(64, kBandBytes / g.ic)) : l.band_rows * g.ow;
 }
 
 int64_t offsets_bytes(const ConvGeometry& g, const Layout& l) {

@@ -35,6 +35,9 @@ OCTET_ALWAYS_INLINE Ints all_ints(int32_t v) { return {{_mm512_set1_epi32(v)}}; 
 OCTET_ALWAYS_INLINE Floats all_floats(float v) { return {{_mm512_set1_ps(v)}}; }
 OCTET_ALWAYS_INLINE Ints add(Ints a, Ints b) { return {{_mm512_add_epi32(a.part[0], b.part[0])}}; }
 OCTET_ALWAYS_INLINE Ints subtract(Ints a, Ints b) { return {{_mm512_sub_epi32(a.part[0], b.part[0])}}; }
+OCTET_ALWAYS_INLINE Ints clamp(Ints a, Ints lo, Ints hi) {
+  return {{_mm512_min_epi32(_mm512_max_epi32(a.part[0], lo.part[0]), hi.part[0])}};
+}
 OCTET_ALWAYS_INLINE Floats to_floats(Ints a) { return {{_mm512_cvtepi32_ps(a.part[0])}}; }
 OCTET_ALWAYS_INLINE Floats multiply(Floats a, Floats b) { return {{_mm512_mul_ps(a.part[0], b.part[0])}}; }
 OCTET_ALWAYS_INLINE Floats divide(Floats a, Floats b) { return {{_mm512_div_ps(a.part[0], b.part[0])}}; }
@@ -108,6 +111,10 @@ OCTET_ALWAYS_INLINE Ints add(Ints a, Ints b) {
 }
 OCTET_ALWAYS_INLINE Ints subtract(Ints a, Ints b) {
   return {{_mm256_sub_epi32(a.part[0], b.part[0]), _mm256_sub_epi32(a.part[1], b.part[1])}};
+}
+OCTET_ALWAYS_INLINE Ints clamp(Ints a, Ints lo, Ints hi) {
+  return {{_mm256_min_epi32(_mm256_max_epi32(a.part[0], lo.part[0]), hi.part[0]),
+           _mm256_min_epi32(_mm256_max_epi32(a.part[1], lo.part[1]), hi.part[1])}};
 }
 OCTET_ALWAYS_INLINE Floats to_floats(Ints a) {
   return {{_mm256_cvtepi32_ps(a.part[0]), _mm256_cvtepi32_ps(a.part[1])}};

@@ -26,7 +26,8 @@ class PanelStore {
   OCTET_ALWAYS_INLINE explicit PanelStore(const PanelCall& call)
       : call_(call),
         plan_(plan_store(*call.store, call.oc_begin, call.channels)),
-        parameters_(load_parameters<N>(*call.store, nullptr, call.oc_begin, call.channels)) {}
+        parameters_(load_parameters<N>(*call.store, nullptr, call.oc_begin, call.channels)),
+        residual_only_(adds_residual_only(*call.store)) {}
 
   // Sums [rows][16 N] of the pixels from `pixel` on.
   OCTET_ALWAYS_INLINE void store(const int32_t* sums, int64_t pixel, int64_t rows) const {
@@ -34,6 +35,9 @@ class PanelStore {
       uint8_t* dst = static_cast<uint8_t*>(call_.dst) + pixel * call_.dst_stride;
       if (plan_.simple && call_.channels == 16 * N) store_plain<true>(sums, rows, dst, 16 * N);
       else store_plain<false>(sums, rows, dst, call_.channels);
+    } else if (residual_only_) {
+      if (plan_.store.residual == Residual::kAfterFirst) store_residual<true>(sums, pixel, rows);
+      else store_residual<false>(sums, pixel, rows);
     } else {
       store_general(sums, pixel, rows);
     }
@@ -47,6 +51,19 @@ class PanelStore {
       Ints v[N];
       for (int i = 0; i < N; ++i) v[i] = load_ints(sums + 16 * i);
       store_plain_row<N, Simple>(v, parameters_.multiplier, grid, dst, channels);
+    }
+  }
+
+  template <bool AfterFirst>
+  [[gnu::noinline]] void store_residual(const int32_t* sums, int64_t pixel, int64_t rows) const {
+    const Store store = plan_.store;
+    const StoreParameters<N> parameters = parameters_;
+    uint8_t* dst = static_cast<uint8_t*>(call_.dst) + pixel * call_.dst_stride;
+    const uint8_t* residual = call_.residual + pixel * call_.residual_stride;
+    for (int64_t r = 0; r < rows; ++r, sums += 16 * N, dst += call_.dst_stride, residual += call_.residual_stride) {
+      Ints v[N];
+      for (int i = 0; i < N; ++i) v[i] = load_ints(sums + 16 * i);
+      store_residual_row<N, AfterFirst>(store, v, parameters.multiplier, residual, dst, call_.channels);
     }
   }
 
@@ -65,6 +82,7 @@ class PanelStore {
   const PanelCall& call_;
   const StorePlan plan_;
   const StoreParameters<N> parameters_;
+  const bool residual_only_;
 };
 
 }  // namespace

@@ -96,6 +96,38 @@ OCTET_ALWAYS_INLINE void store_plain_row(const Ints (&sums)[N], const Floats (&m
   store_codes<N>(dst, pack_codes<N, !Simple>(codes, grid.zero, grid.lo, grid.hi), channels);
 }
 
+// float(residual - residual_zero) * residual_scale
+OCTET_ALWAYS_INLINE Floats residual_term(const Store& store, const uint8_t* residual) {
+  const Ints codes = subtract(load_codes_as_ints(residual), all_ints(store.residual_zero));
+  return multiply(to_floats(codes), all_floats(store.residual_scale));
+}
+
+// A residual addition and nothing else: what the blocks of residual networks store.
+OCTET_ALWAYS_INLINE bool adds_residual_only(const Store& store) {
+  return store.residual != Residual::kNone && !store.to_float && store.addend == nullptr &&
+         store.curve == Curve::kNone && store.table == nullptr;
+}
+
+// The same bits as store_general_row() where adds_residual_only().
+template <int N, bool AfterFirst>
+OCTET_ALWAYS_INLINE void store_residual_row(const Store& store, const Ints (&sums)[N], const Floats (&multiplier)[N],
+                                            const uint8_t* residual, uint8_t* dst, int channels) {
+  const Grid& grid = AfterFirst ? store.second : store.first;
+  Ints codes[N];
+  for (int i = 0; i < N; ++i) {
+    Floats v = multiply(to_floats(sums[i]), multiplier[i]);
+    if (AfterFirst) {
+      const Grid& first = store.first;
+      Ints own = round_to_ints(minimum(all_floats(kBeyondCodes), v));
+      own = clamp(own, all_ints(first.lo - first.zero), all_ints(first.hi - first.zero));
+      v = multiply(to_floats(add(own, all_ints(first.zero - store.table_zero))), all_floats(store.self_scale));
+    }
+    v = add(v, residual_term(store, residual + 16 * i));
+    codes[i] = round_to_ints(minimum(all_floats(kBeyondCodes), v));
+  }
+  store_codes<N>(dst, pack_codes<N>(codes, grid.zero, grid.lo, grid.hi), channels);
+}
+
 // In place on 16 N floats, through memory: curves are long, and only one copy of them should exist in a file.
 [[gnu::noinline, maybe_unused]] void curve_floats(const Store& store, float* values, int count) {
   constexpr int kWidth = sizeof(NativeFloats) / sizeof(float);
@@ -120,12 +152,6 @@ OCTET_ALWAYS_INLINE Codes look_up(Codes codes, const uint8_t* table) {
   for (int i = 0; i < 16 * N; ++i) bytes[i] = table[bytes[i]];
   return load_all_codes(bytes);
 #endif
-}
-
-// float(residual - residual_zero) * residual_scale
-OCTET_ALWAYS_INLINE Floats residual_term(const Store& store, const uint8_t* residual) {
-  const Ints codes = subtract(load_codes_as_ints(residual), all_ints(store.residual_zero));
-  return multiply(to_floats(codes), all_floats(store.residual_scale));
 }
 
 template <int N>
