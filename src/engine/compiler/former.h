@@ -15,7 +15,7 @@ namespace octet::engine {
 struct WeightedMatch {
   size_t node = 0;
   Activation activation;
-  ValueId residual = kNoValue;   // a coded value of the result's shape
+  ValueId residual = kNoValue;    // a coded value of the result's shape
   ValueId gate = kNoValue;        // x of x * sigmoid(x), read twice inside the group
   ValueId extra_bias = kNoValue;  // of an Add after a MatMul
   std::vector<size_t> nodes;
@@ -79,6 +79,9 @@ class Former {
   CodeId add_code(const std::string& name, const CodeParams& params, Dims dims);
   // Adds the unit; its output becomes the code of `value`.
   CodeId add_unit(Unit unit, const std::string& name, const CodeParams& params, Dims dims);
+  bool pads_with_zero(const Node& node, const Code& code) const;
+  CodeId moved(ValueId id) const;       // the code of a value, or of the codes themselves
+  CodeId& move_result(ValueId output);  // where a move notes its code
   void add_move(Unit unit, size_t n, size_t output, CodeId like, Dims dims);
   void refuse(size_t n, std::string why) { units_.refusals.emplace(n, std::move(why)); }
 
