@@ -52,6 +52,10 @@ OCTET_FIELDS(PoolOp, v.src, v.dst, v.average, v.count_pad, v.kh, v.kw, v.stride_
 OCTET_FIELDS(ResizeOp, v.src, v.dst, v.row_of, v.column_of);
 OCTET_FIELDS(FillOp, v.dst, v.value);
 OCTET_FIELDS(IslandOp, v.inputs, v.outputs, v.graph);
+OCTET_FIELDS(SoftmaxOp, v.src, v.dst, v.real, v.grid);
+OCTET_FIELDS(LayerNormOp, v.src, v.dst, v.real, v.weight, v.bias, v.epsilon, v.grid);
+OCTET_FIELDS(TransposeOp, v.src, v.dst, v.perm);
+OCTET_FIELDS(MatMulOp, v.a, v.b, v.dst, v.scale, v.to_float, v.grid);
 OCTET_FIELDS(OpNote, v.nodes, v.what, v.precision, v.reasons, v.macs, v.int8_us, v.float_us);
 OCTET_FIELDS(Program, v.name, v.batched, v.arena_bytes, v.tensors, v.inputs, v.outputs, v.operations, v.notes);
 

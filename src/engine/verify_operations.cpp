@@ -38,6 +38,11 @@ Status check_finite(std::initializer_list<float> values) {
 Status verify_one(const VerifyContext& c, const ConvOp& op) { return verify_conv(c, op); }
 Status verify_one(const VerifyContext& c, const IslandOp& op) { return verify_island(c, op); }
 
+Status verify_one(const VerifyContext& c, const SoftmaxOp& op) { return verify_softmax(c, op); }
+Status verify_one(const VerifyContext& c, const LayerNormOp& op) { return verify_layer_norm(c, op); }
+Status verify_one(const VerifyContext& c, const TransposeOp& op) { return verify_transpose(c, op); }
+Status verify_one(const VerifyContext& c, const MatMulOp& op) { return verify_matmul(c, op); }
+
 Status verify_one(const VerifyContext& c, const QuantizeOp& op) {
   const TensorInfo& src = c.tensor(op.src);
   const TensorInfo& dst = c.tensor(op.dst);

@@ -81,6 +81,8 @@ std::optional<Unit> Former::binary_unit(ValueId value, CodeParams& params) {
   nodes.insert(nodes.begin(), n);
   CodeId a = coded(nd->inputs[0]), b = coded(nd->inputs[1]);
   if (a == kNoCode || b == kNoCode) return std::nullopt;
+  if (units_.codes[static_cast<size_t>(a)].plain != units_.codes[static_cast<size_t>(b)].plain)
+    a = as_image(a), b = as_image(b);
   const Code *ca = &units_.codes[static_cast<size_t>(a)], *cb = &units_.codes[static_cast<size_t>(b)];
   Unit unit{.kind = UnitKind::kBinary, .nodes = nodes};
   BinaryOp& op = unit.binary;
@@ -120,7 +122,7 @@ std::optional<Unit> Former::average_unit(ValueId value, const CodeParams& params
     mean = axes == std::vector<int64_t>{2, 3};
   }
   if (!global && !mean && !nd->is("AveragePool")) return std::nullopt;
-  const CodeId src = coded(nd->inputs[0]);
+  const CodeId src = as_image(coded(nd->inputs[0]));
   const std::optional<Dims> out = image_dims(graph_, value);
   if (src == kNoCode || !out) return std::nullopt;
   const Code& code = units_.codes[static_cast<size_t>(src)];
@@ -158,9 +160,9 @@ std::optional<Unit> Former::concat_unit(ValueId value, const CodeParams& params)
   const int64_t axis = nd->attr_int("axis", 0);
   if (!dims || dims->size() != 4 || (axis != 1 && axis != -3)) return std::nullopt;
   for (ValueId in : nd->inputs)
-    if (coded(in) == kNoCode || !units_.codes[static_cast<size_t>(coded(in))].image()) return std::nullopt;
+    if (coded(in) == kNoCode || units_.codes[static_cast<size_t>(coded(in))].dims.size() != 4) return std::nullopt;
   Unit unit{.kind = UnitKind::kConcat};
-  for (ValueId in : nd->inputs) unit.inputs.push_back(requantized(coded(in), params, n));
+  for (ValueId in : nd->inputs) unit.inputs.push_back(requantized(as_image(coded(in)), params, n));
   unit.nodes = {n};
   return unit;
 }

@@ -1,6 +1,8 @@
 // Operators that only move codes: the result has the parameters of the source (Q/DQ propagation).
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <numeric>
 
 #include "engine/compiler/former.h"
 #include "interp/interpreter.h"
@@ -16,9 +18,17 @@ void Former::visit_move(size_t n) {
   }
   const CodeId src = moved(nd.inputs[0]);
   if (src == kNoCode) return;
-  if (nd.is("MaxPool") || nd.is("GlobalMaxPool")) move_max_pool(n, src);
+  const bool of_images = nd.is("MaxPool") || nd.is("GlobalMaxPool") || nd.is("Resize") || nd.is("Slice") ||
+                         nd.is("Split") || nd.is("Pad");
+  if (of_images) return move_image(n, as_image(src));
+  if (nd.is("Transpose")) move_transpose(n, src);
   if (nd.is("Reshape") || nd.is("Flatten") || nd.is("Squeeze") || nd.is("Unsqueeze") || nd.is("Identity"))
     move_reshape(n, src);
+}
+
+void Former::move_image(size_t n, CodeId src) {
+  const Node& nd = node(n);
+  if (nd.is("MaxPool") || nd.is("GlobalMaxPool")) move_max_pool(n, src);
   if (nd.is("Resize")) move_resize(n, src);
   if (nd.is("Slice")) move_slice(n, src);
   if (nd.is("Split")) move_split(n, src);
@@ -68,13 +78,20 @@ bool Former::move_max_pool(size_t n, CodeId src) {
 bool Former::move_reshape(size_t n, CodeId src) {
   const Code& code = units_.codes[static_cast<size_t>(src)];
   const std::optional<Dims> out = image_dims(graph_, node(n).outputs[0]);
-  if (!out || out->empty() || code.dims.empty() || (*out)[0] != code.dims[0]) return false;
-  const bool flat_source = !code.image() || (code.dims[2] == 1 && code.dims[3] == 1);
+  if (!out || out->empty() || code.dims.empty()) return false;
+  const auto product = [](const Dims& dims) {
+    return std::accumulate(dims.begin(), dims.end(), int64_t{1}, std::multiplies<>());
+  };
+  if (product(*out) != product(code.dims)) return refuse(n, "it moves parts of the batch"), false;
+  if (*out == code.dims) {
+    move_result(node(n).outputs[0]) = src;
+    return true;
+  }
+  const bool flat_source = !code.image() || (code.dims[0] == (*out)[0] && code.dims[2] == 1 && code.dims[3] == 1);
   const bool flat_result = out->size() != 4 || ((*out)[2] == 1 && (*out)[3] == 1);
-  Unit unit{.kind = UnitKind::kReshape, .inputs = {src}};
-  if (!flat_result && *out != code.dims) return false;
-  if (!flat_source && *out != code.dims) unit.kind = UnitKind::kToRows;
-  add_move(std::move(unit), n, 0, src, *out);
+  // Rank 4 with rows and columns stays in ONNX's order; who wants an image asks for it.
+  const bool as_bytes = flat_source && flat_result;
+  add_move(Unit{.kind = as_bytes ? UnitKind::kReshape : UnitKind::kToRows, .inputs = {src}}, n, 0, src, *out);
   return true;
 }
 
@@ -219,7 +236,7 @@ bool Former::move_concat(size_t n) {
   Unit unit{.kind = UnitKind::kConcat};
   bool offsets_differ = false;
   for (ValueId in : nd.inputs) {
-    const CodeId code = moved(in);
+    const CodeId code = as_image(moved(in));
     if (code == kNoCode || !units_.codes[static_cast<size_t>(code)].image()) return false;
     const CodeParams &own = units_.codes[static_cast<size_t>(code)].params,
                      &first = units_.codes[static_cast<size_t>(moved(nd.inputs[0]))].params;

@@ -61,8 +61,22 @@ class Former {
   std::optional<Unit> concat_unit(ValueId value, const CodeParams& params);
   CodeId requantized(CodeId code, const CodeParams& params, size_t node);
 
+  // form_rows.cpp: codes in ONNX's order.
+  CodeId as_rows(CodeId code);   // the same codes row-major; images are rearranged
+  CodeId as_image(CodeId code);  // of rank 4: the same codes as an image
+  bool makes_rows(const Unit& unit) const;
+  // What each code of a value's root stands for, and that root, row-major.
+  std::optional<std::pair<CodeId, std::vector<float>>> real_numbers(ValueId value);
+  std::optional<Unit> softmax_unit(ValueId value, const CodeParams& params);
+  std::optional<Unit> layer_norm_unit(ValueId value, const CodeParams& params);
+  // Codes with `params`, or float32 without.
+  std::optional<Unit> product_unit(ValueId value, const std::optional<CodeParams>& params);
+  void note_float_product(ValueId out);
+  bool move_transpose(size_t n, CodeId src);
+
   // form_moves.cpp: operators that only move codes; they keep the parameters.
   void visit_move(size_t n);
+  void move_image(size_t n, CodeId src);
   bool move_max_pool(size_t n, CodeId src);
   bool move_reshape(size_t n, CodeId src);
   bool move_resize(size_t n, CodeId src);
@@ -90,6 +104,7 @@ class Former {
   const CompileOptions& options_;
   Units units_;
   std::unordered_map<ValueId, Origin> origins_;  // float values
+  std::map<CodeId, CodeId> rows_of_, image_of_;  // codes in the other order, where somebody asked for it
 };
 
 }  // namespace octet::engine

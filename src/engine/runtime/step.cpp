@@ -3,16 +3,13 @@
 #include <algorithm>
 #include <new>
 
+#include "engine/runtime/row_step.h"
 #include "engine/tensors.h"
 
 namespace octet::engine {
 namespace {
 
-// Below this many bytes read and written (or multiply-adds), sharing costs more than it saves: waking and finishing
-// takes a few microseconds, in which one core moves some 30 KB.
-constexpr int64_t kBytesOfTask = int64_t{16} << 10;
-constexpr double kSmallConv = 2e5;
-constexpr int64_t kTasksPerThread = 4;  // so that a thread that loses its core for a while holds up little
+constexpr double kSmallConv = 2e5;  // multiply-adds; sharing fewer costs more than it saves
 
 // Rows of a tensor without a layout of its own: one row is a run of elements of about this many bytes.
 constexpr int64_t kRunBytes = 4096;
@@ -30,29 +27,8 @@ Rows rows_of(const TensorInfo& t, int64_t batch, int64_t element_size) {
   return r;
 }
 
-int64_t task_count(int64_t rows, int64_t bytes, int threads) {
-  if (threads == 1) return 1;
-  return std::clamp<int64_t>(bytes / kBytesOfTask, 1, std::min(rows, threads * kTasksPerThread));
-}
-
 bool is_image(const TensorInfo& t) { return t.layout == Layout::kNhwc; }
 int64_t pixels_of(const TensorInfo& t) { return t.dims[2] * t.dims[3]; }
-
-// A call of pixel_ops.h: its rows are shared out evenly.
-class RowStep : public Step {
- public:
-  void run(int64_t task, uint8_t*) override { run_rows(rows_ * task / tasks_, rows_ * (task + 1) / tasks_); }
-
- protected:
-  virtual void run_rows(int64_t begin, int64_t end) = 0;
-  void share(int64_t rows, int64_t bytes, int threads) {
-    rows_ = rows;
-    tasks_ = task_count(rows, bytes, threads);
-  }
-
- private:
-  int64_t rows_ = 1;
-};
 
 class ConvStep final : public Step {
  public:
@@ -361,6 +337,10 @@ struct MakeStep {
   Made operator()(const PoolOp& op) const { return std::make_unique<PoolStep>(program, op); }
   Made operator()(const ResizeOp& op) const { return std::make_unique<ResizeStep>(program, op); }
   Made operator()(const FillOp& op) const { return std::make_unique<TableStep>(op.dst, op.value); }
+  Made operator()(const SoftmaxOp& op) const { return make_softmax_step(program, op); }
+  Made operator()(const LayerNormOp& op) const { return make_layer_norm_step(program, op); }
+  Made operator()(const TransposeOp& op) const { return make_transpose_step(program, op); }
+  Made operator()(const MatMulOp& op) const { return make_matmul_step(program, op); }
   Made operator()(const IslandOp&) const { return nullptr; }
 };
 
