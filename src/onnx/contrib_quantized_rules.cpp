@@ -208,6 +208,17 @@ Status where(UpgradeContext& context, Node& node) {
   return quantize_result(context, node, in, kResult, kX);
 }
 
+// alpha * b_scale as a constant in place of the attribute, which Gemm's integer forms in most engines do not know.
+void fold_alpha(UpgradeContext& context, Node& node) {
+  const float alpha = node.attr_float("alpha", 1);
+  const std::optional<Tensor>& scale = context.graph.value(node.inputs[4]).constant;
+  if (alpha == 1 || !(alpha > 0) || !scale || scale->dtype() != DType::kFloat32) return;
+  Tensor scaled = scale->clone();
+  for (int64_t i = 0; i < scaled.numel(); ++i) scaled.data<float>()[i] *= alpha;
+  node.inputs[4] = context.graph.add_constant(node.name + "_b_scale", std::move(scaled));
+  node.attributes.erase("alpha");
+}
+
 // a_scale * b_scale: what one step of the int32 bias is worth.
 ValueId bias_scale(UpgradeContext& context, const Node& node) {
   const Value &a = context.graph.value(node.inputs[1]), &b = context.graph.value(node.inputs[4]);
@@ -229,6 +240,7 @@ Status qgemm(UpgradeContext& context, Node& node) {
   if (!coded && node.has_input(8)) return data_corrupt("it has a zero point, but no scale for its result");
   if (coded) OCTET_RETURN_IF_ERROR(check_scale_and_zero(graph, node, kResult, true));
   const int64_t axis = node.attr_int("transB", 0) != 0 ? 0 : 1;
+  fold_alpha(context, node);
   OCTET_ASSIGN(const ValueId a, dequantized(context, node, "a", kA));
   OCTET_ASSIGN(const ValueId b, dequantized(context, node, "b", kB, node.inputs[3], axis));
   std::vector<ValueId> operands{a, b};

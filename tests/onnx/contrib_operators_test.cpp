@@ -205,7 +205,7 @@ TEST(ContribOperators, Gemm) {
   for (const int flags : {0, 1, 2, 3, 4, 5, 6, 7, 8, 15}) {
     const bool columns = (flags & 1) != 0, transposed = (flags & 2) != 0, with_bias = (flags & 4) != 0;
     const bool to_float = (flags & 8) != 0;
-    const float alpha = flags == 7 ? 0.5f : 1.0f;
+    const float alpha = flags == 7 ? 0.4f : flags == 6 ? -0.5f : 1.0f;
     const std::vector<float> scales =
         columns ? std::vector<float>{0.01f, 0.02f, 0.03f, 0.005f} : std::vector<float>{0.01f};
     const Code to{0.3, 120};
