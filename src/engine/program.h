@@ -96,6 +96,9 @@ struct BinaryOp {
   cpu::Grid grid;
   bool has_table = false;
   std::array<uint8_t, 256> table{};
+  // In place of b, which is kNoTensor then: constant codes for the channels of every pixel, or the last dimension.
+  std::vector<uint8_t> row;
+  int32_t row_zero = 0;
 };
 struct PoolOp {
   TensorId src = kNoTensor, dst = kNoTensor;

@@ -228,6 +228,28 @@ TEST(Transformer, ABlockIsWhollyInIntegersAndAllocatesNothing) {
   }
 }
 
+// Constants that are quantized, too: rows, channels of images, one number.
+TEST(Transformer, ConstantCodesAreAddedAndMultiplied) {
+  for (const bool of_images : {false, true})
+    for (const bool multiply : {false, true})
+      for (const int64_t numbers : {1, 6}) {
+        Net net(of_images ? rows({6, 3, 5}) : rows({4, 6}));
+        Tensor codes(DType::kInt8, numbers == 1 ? Dims{} : of_images ? Dims{6, 1, 1} : Dims{6});
+        for (int64_t i = 0; i < numbers; ++i) codes.data<int8_t>()[i] = static_cast<int8_t>(40 * i - 100);
+        const ValueId scale = net.number(1 / 64.0f);
+        const ValueId zero = net.graph.add_constant("z", Tensor::scalar(static_cast<int8_t>(3)));
+        const ValueId c = net.add("DequantizeLinear", {net.graph.add_constant("codes", codes), scale, zero});
+        const ValueId a = net.qdq(net.x(), {1 / 32.0f, 128});
+        const ValueId made = net.add(multiply ? "Mul" : "Add", {c, a});
+        net.graph.outputs = {net.qdq(net.add("Relu", {made}), {1 / 16.0f, 20})};
+        Counts counts;
+        const auto engine = engine_of(net.graph, &counts);
+        ASSERT_NE(engine, nullptr);
+        EXPECT_EQ(counts.islands, 0);
+        EXPECT_EQ(difference(net.graph, engine), 0);
+      }
+}
+
 // Channels are shuffled by Reshape, Transpose and Reshape between convolutions.
 TEST(Transformer, ShuffledChannelsReachTheNextConvolutionAsCodes) {
   Net net(rows({8, 5, 6}));

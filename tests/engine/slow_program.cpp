@@ -92,7 +92,9 @@ class SlowProgram {
     const int64_t pixels = d.size() == 4 ? d[2] * d[3] : 1;
     for (int64_t i = 0; i < count(op.dst); ++i) {
       const auto a = static_cast<int32_t>(code(op.a, i)) - info(op.a).zero;
-      const auto b = static_cast<int32_t>(code(op.b, op.b_per_image ? i / pixels : i)) - info(op.b).zero;
+      const int64_t channel = info(op.dst).layout == Layout::kNhwc ? i / pixels % d[1] : i % d.back();
+      const int32_t b = op.row.empty() ? code(op.b, op.b_per_image ? i / pixels : i) - info(op.b).zero
+                                       : op.row[static_cast<size_t>(channel)] - op.row_zero;
       float v = static_cast<float>(a) * op.a_scale + static_cast<float>(b) * op.b_scale;
       if (op.multiply) v = static_cast<float>(a * b) * op.a_scale;
       const auto c = static_cast<uint8_t>(cpu::to_grid(v, op.grid));

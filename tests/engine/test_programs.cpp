@@ -285,7 +285,13 @@ ProgramBuilder attention_network() {
   const TensorId scores = codes("scores", {1, 2, 70, 70}, 0.05f, 130);
   b.add(MatMulOp{normal, turned, scores, 0.03f * 0.03f / 0.05f, false, {130, 0, 255}});
   const TensorId soft = codes("soft", {1, 2, 70, 70}, 1.0f / 256, 0);
-  b.add(SoftmaxOp{scores, soft, real(0.05f, 130), {0, 0, 255}});
+  BinaryOp shift{.a = scores, .dst = codes("shifted", {1, 2, 70, 70}, 0.05f, 130), .a_scale = 1, .b_scale = 0.4f};
+  for (int i = 0; i < 70; ++i) shift.row.push_back(static_cast<uint8_t>(3 * i));
+  shift.row_zero = 100;
+  shift.grid = {130, 0, 255};
+  const TensorId shifted = shift.dst;
+  b.add(shift);
+  b.add(SoftmaxOp{shifted, soft, real(0.05f, 130), {0, 0, 255}});
   const TensorId mixed = b.output(b.plain("mixed", DType::kFloat32, {1, 2, 70, 9}));
   b.add(MatMulOp{soft, normal, mixed, 0.03f / 256, true, {}});
   return b;

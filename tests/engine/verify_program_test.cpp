@@ -181,6 +181,11 @@ TEST(VerifyProgram, Rows) {
   expect_rows([](Program& p) { first<SoftmaxOp>(p).grid.hi = 256; }, "grids");
   // A batch would make one longer row of the leading dimension.
   expect_rows([](Program& p) { named(p, "scores").dims = named(p, "soft").dims = {9800}; }, "matrices of codes");
+  expect_rows([](Program& p) { first<BinaryOp>(p).row.pop_back(); }, "constant row does not fit");
+  expect_rows([](Program& p) { first<BinaryOp>(p).row.clear(); }, "missing");
+  expect_rows([](Program& p) { first<BinaryOp>(p).b = id_of(p, "scores"); }, "constant row does not fit");
+  expect_rows([](Program& p) { first<BinaryOp>(p).row_zero = 256; }, "zero point");
+  expect_rows([](Program& p) { first<BinaryOp>(p).a = id_of(p, "normal"); }, "shapes differ");
   expect_rows([](Program& p) { first<LayerNormOp>(p).weight.pop_back(); }, "weights do not fit");
   expect_rows([](Program& p) { first<LayerNormOp>(p).bias.push_back(0); }, "weights do not fit");
   expect_rows([&](Program& p) { first<LayerNormOp>(p).bias[2] = nan; }, "not a finite number");

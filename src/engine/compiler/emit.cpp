@@ -197,7 +197,8 @@ class Emitter {
       }
       case UnitKind::kBinary: {
         BinaryOp op = unit.binary;
-        op.a = tensor(unit.inputs[0]), op.b = tensor(unit.inputs[1]), op.dst = tensor(unit.output);
+        op.a = tensor(unit.inputs[0]), op.dst = tensor(unit.output);
+        if (op.row.empty()) op.b = tensor(unit.inputs[1]);
         op.has_table = unit.table.has_value();
         op.table = unit.table.value_or(CodeTable{});
         push(op, note);

@@ -3,16 +3,35 @@
 #include <cmath>
 
 #include "engine/compiler/former.h"
+#include "interp/interpreter.h"
 #include "kernels/cpu/matmul_ops.h"
 #include "kernels/cpu/row_ops.h"
 
 namespace octet::engine {
 namespace {
 
+// A constant, or what DequantizeLinear makes of one.
+std::optional<Tensor> constant_of(const Graph& graph, const GraphIndex& index, ValueId id) {
+  if (graph.is_constant(id)) return *graph.value(id).constant;
+  const int64_t producer = id == kNoValue ? -1 : index.producer(id);
+  if (producer < 0 || !graph.nodes[static_cast<size_t>(producer)].is("DequantizeLinear")) return std::nullopt;
+  const Node& dq = graph.nodes[static_cast<size_t>(producer)];
+  std::vector<const Tensor*> inputs;
+  for (ValueId in : dq.inputs) {
+    if (in != kNoValue && !graph.is_constant(in)) return std::nullopt;
+    inputs.push_back(in == kNoValue ? nullptr : &*graph.value(in).constant);
+  }
+  Result<std::vector<Tensor>> made = run_node(dq, graph.opset, inputs);
+  return made.is_ok() && !made->empty() ? std::optional((*made)[0]) : std::nullopt;
+}
+
 // A constant of float32 that lies along the last dimension of `length`.
-std::optional<std::vector<float>> along_rows(const Graph& graph, const Node& node, size_t input, int64_t length) {
-  if (!node.has_input(input) || !graph.is_constant(node.inputs[input])) return std::nullopt;
-  const Tensor& t = *graph.value(node.inputs[input]).constant;
+std::optional<std::vector<float>> along_rows(const Graph& graph, const GraphIndex& index, const Node& node,
+                                             size_t input, int64_t length) {
+  const std::optional<Tensor> found =
+      node.has_input(input) ? constant_of(graph, index, node.inputs[input]) : std::nullopt;
+  if (!found) return std::nullopt;
+  const Tensor& t = *found;
   if (t.dtype() != DType::kFloat32 || t.rank() == 0 || t.dim(-1) != length || t.numel() != length)
     return std::nullopt;
   return std::vector<float>(t.data<float>(), t.data<float>() + length);
@@ -108,8 +127,8 @@ std::optional<Unit> Former::layer_norm_unit(ValueId value, const CodeParams& par
   if (!is_last_axis(*nd, *dims)) return refuse(n, "it normalizes more than the last dimension"), std::nullopt;
   const CodeId src = coded(nd->inputs[0]);
   if (src == kNoCode) return refuse(n, "its input is not quantized"), std::nullopt;
-  std::optional<std::vector<float>> weight = along_rows(graph_, *nd, 1, dims->back()), bias;
-  if (nd->has_input(2)) bias = along_rows(graph_, *nd, 2, dims->back());
+  std::optional<std::vector<float>> weight = along_rows(graph_, index_, *nd, 1, dims->back()), bias;
+  if (nd->has_input(2)) bias = along_rows(graph_, index_, *nd, 2, dims->back());
   const float epsilon = nd->attr_float("epsilon", 1e-5f);
   const auto finite = [](const std::vector<float>& list) {
     return std::all_of(list.begin(), list.end(), [](float v) { return std::isfinite(v); });

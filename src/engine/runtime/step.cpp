@@ -184,7 +184,7 @@ class BinaryStep final : public RowStep {
     call_.multiply = op.multiply;
     call_.b_per_image = op.b_per_image;
     call_.a_zero = program.tensors[static_cast<size_t>(op.a)].zero;
-    call_.b_zero = program.tensors[static_cast<size_t>(op.b)].zero;
+    call_.b_zero = op.row.empty() ? program.tensors[static_cast<size_t>(op.b)].zero : op.row_zero;
     call_.a_scale = op.a_scale;
     call_.b_scale = op.b_scale;
     call_.grid = op.grid;
@@ -193,9 +193,13 @@ class BinaryStep final : public RowStep {
 
   void resize(const Binding& binding) override {
     const TensorInfo& a = binding.tensor(op_.a);
-    const TensorInfo& b = binding.tensor(op_.b);
+    const TensorInfo& b = binding.tensor(op_.row.empty() ? op_.b : op_.a);
     const TensorInfo& dst = binding.tensor(op_.dst);
-    if (!op_.b_per_image && is_dense(a) && is_dense(b) && is_dense(dst)) {
+    if (!op_.row.empty() && !is_image(dst)) {
+      call_.batch = 1;
+      call_.channels = call_.a_stride = call_.dst_stride = dst.dims.back();
+      call_.pixels = binding.batch * element_count(dst) / call_.channels;
+    } else if (op_.row.empty() && !op_.b_per_image && is_dense(a) && is_dense(b) && is_dense(dst)) {
       const Rows r = rows_of(dst, binding.batch, 1);
       call_.batch = 1;
       call_.pixels = r.rows;
@@ -208,13 +212,14 @@ class BinaryStep final : public RowStep {
       call_.b_stride = is_image(b) ? b.pixel_stride : dst.dims[1];
       call_.dst_stride = dst.pixel_stride;
     }
+    if (!op_.row.empty()) call_.b_stride = 0;  // the same row for all
     const int64_t rows = call_.batch * call_.pixels;
     share(rows, 3 * rows * call_.channels, binding.threads);
   }
 
   void bind(const Binding& binding) override {
     call_.a = binding.base(op_.a);
-    call_.b = binding.base(op_.b);
+    call_.b = op_.row.empty() ? binding.base(op_.b) : op_.row.data();
     call_.dst = binding.base(op_.dst);
   }
 
