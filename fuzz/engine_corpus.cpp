@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
       save(octet::test::residual_network(std::string(kernel->name())), std::string(kernel->name()));
   save(octet::test::island_network(false), "island");
   save(octet::test::island_network(true), "island_heavy");
+  save(octet::test::attention_network(), "attention");
   if (!status.is_ok()) std::fprintf(stderr, "%s\n", status.message().c_str());
   return status.is_ok() ? 0 : 1;
 }

@@ -27,6 +27,10 @@ std::string kernel_of(const Operation& operation) {
         else if constexpr (std::is_same_v<Op, PoolOp>) return op.average ? "average pool" : "max pool";
         else if constexpr (std::is_same_v<Op, ResizeOp>) return "resize";
         else if constexpr (std::is_same_v<Op, IslandOp>) return "node by node";
+        else if constexpr (std::is_same_v<Op, SoftmaxOp>) return "softmax";
+        else if constexpr (std::is_same_v<Op, LayerNormOp>) return "layer norm";
+        else if constexpr (std::is_same_v<Op, TransposeOp>) return "transpose";
+        else if constexpr (std::is_same_v<Op, MatMulOp>) return "products of codes";
         else return "bytes";
       },
       operation);

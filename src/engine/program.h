@@ -96,6 +96,9 @@ struct BinaryOp {
   cpu::Grid grid;
   bool has_table = false;
   std::array<uint8_t, 256> table{};
+  // In place of b, which is kNoTensor then: constant codes for the channels of every pixel, or the last dimension.
+  std::vector<uint8_t> row;
+  int32_t row_zero = 0;
 };
 struct PoolOp {
   TensorId src = kNoTensor, dst = kNoTensor;
@@ -119,8 +122,36 @@ struct IslandOp {
   Graph graph;
 };
 
+// The next four work on row-major tensors of two dimensions or more.
+// Softmax along the last dimension. real[256]: what each code of src stands for, never less than the one before.
+struct SoftmaxOp {
+  TensorId src = kNoTensor, dst = kNoTensor;
+  std::vector<float> real;
+  cpu::Grid grid;
+};
+// ONNX LayerNormalization along the last dimension. bias may be empty.
+struct LayerNormOp {
+  TensorId src = kNoTensor, dst = kNoTensor;
+  std::vector<float> real, weight, bias;
+  float epsilon = 1e-5f;
+  cpu::Grid grid;
+};
+// Dimension i of dst is dimension perm[i] of src; perm[0] is 0.
+struct TransposeOp {
+  TensorId src = kNoTensor, dst = kNoTensor;
+  std::vector<int32_t> perm;
+};
+// [..., m, k] times [..., k, n], three dimensions or more, all but the last two alike. dst is codes or, with to_float,
+// float32; scale as MatMulCall has it.
+struct MatMulOp {
+  TensorId a = kNoTensor, b = kNoTensor, dst = kNoTensor;
+  float scale = 1;
+  bool to_float = false;
+  cpu::Grid grid;
+};
+
 using Operation = std::variant<ConvOp, QuantizeOp, DequantizeOp, FloatLayoutOp, BytesOp, TableOp, BinaryOp, PoolOp,
-                               ResizeOp, FillOp, IslandOp>;
+                               ResizeOp, FillOp, IslandOp, SoftmaxOp, LayerNormOp, TransposeOp, MatMulOp>;
 
 // What a person wants to know about an operation; the runtime does not need it.
 struct OpNote {

@@ -46,12 +46,16 @@ OCTET_FIELDS(FloatLayoutOp, v.src, v.dst);
 OCTET_FIELDS(BytesOp, v.src, v.dst, v.flip);
 OCTET_FIELDS(TableOp, v.src, v.dst, v.copy, v.table);
 OCTET_FIELDS(BinaryOp, v.a, v.b, v.dst, v.multiply, v.b_per_image, v.a_scale, v.b_scale, v.grid, v.has_table,
-             v.table);
+             v.table, v.row, v.row_zero);
 OCTET_FIELDS(PoolOp, v.src, v.dst, v.average, v.count_pad, v.kh, v.kw, v.stride_h, v.stride_w, v.pad_top, v.pad_left,
              v.dilation_h, v.dilation_w, v.scale, v.grid);
 OCTET_FIELDS(ResizeOp, v.src, v.dst, v.row_of, v.column_of);
 OCTET_FIELDS(FillOp, v.dst, v.value);
 OCTET_FIELDS(IslandOp, v.inputs, v.outputs, v.graph);
+OCTET_FIELDS(SoftmaxOp, v.src, v.dst, v.real, v.grid);
+OCTET_FIELDS(LayerNormOp, v.src, v.dst, v.real, v.weight, v.bias, v.epsilon, v.grid);
+OCTET_FIELDS(TransposeOp, v.src, v.dst, v.perm);
+OCTET_FIELDS(MatMulOp, v.a, v.b, v.dst, v.scale, v.to_float, v.grid);
 OCTET_FIELDS(OpNote, v.nodes, v.what, v.precision, v.reasons, v.macs, v.int8_us, v.float_us);
 OCTET_FIELDS(Program, v.name, v.batched, v.arena_bytes, v.tensors, v.inputs, v.outputs, v.operations, v.notes);
 

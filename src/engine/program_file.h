@@ -12,7 +12,7 @@ namespace octet::engine {
 struct Program;
 
 // To be raised whenever a field, an enumeration or the packed form of any kernel changes.
-constexpr uint32_t kFormatVersion = 1;
+constexpr uint32_t kFormatVersion = 2;
 constexpr uint64_t kDataAlignment =
     4096;  // of the data part in the file: a page, so that mapped constants are aligned
 constexpr uint64_t kBlobAlignment = 64;

@@ -38,6 +38,10 @@ void for_each_tensor(const Operation& operation, F&& f) {
     visit(conv->src, false);
     visit(conv->residual, false);
     visit(conv->dst, true);
+  } else if (const auto* product = std::get_if<MatMulOp>(&operation)) {
+    visit(product->a, false);
+    visit(product->b, false);
+    visit(product->dst, true);
   } else if (const auto* binary = std::get_if<BinaryOp>(&operation)) {
     visit(binary->a, false);
     visit(binary->b, false);

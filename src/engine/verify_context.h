@@ -47,6 +47,10 @@ class VerifyContext {
 Status verify_operation(const VerifyContext& context, const Operation& operation);
 Status verify_conv(const VerifyContext& context, const ConvOp& op);
 Status verify_island(const VerifyContext& context, const IslandOp& op);
+Status verify_softmax(const VerifyContext& context, const SoftmaxOp& op);
+Status verify_layer_norm(const VerifyContext& context, const LayerNormOp& op);
+Status verify_transpose(const VerifyContext& context, const TransposeOp& op);
+Status verify_matmul(const VerifyContext& context, const MatMulOp& op);
 // One axis of a window: sizes within bounds, every output place computed, no more padding than kMostWindow.
 Status verify_axis(int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t dilation, int64_t pad);
 Status verify_grid(const cpu::Grid& grid);

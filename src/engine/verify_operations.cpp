@@ -38,6 +38,11 @@ Status check_finite(std::initializer_list<float> values) {
 Status verify_one(const VerifyContext& c, const ConvOp& op) { return verify_conv(c, op); }
 Status verify_one(const VerifyContext& c, const IslandOp& op) { return verify_island(c, op); }
 
+Status verify_one(const VerifyContext& c, const SoftmaxOp& op) { return verify_softmax(c, op); }
+Status verify_one(const VerifyContext& c, const LayerNormOp& op) { return verify_layer_norm(c, op); }
+Status verify_one(const VerifyContext& c, const TransposeOp& op) { return verify_transpose(c, op); }
+Status verify_one(const VerifyContext& c, const MatMulOp& op) { return verify_matmul(c, op); }
+
 Status verify_one(const VerifyContext& c, const QuantizeOp& op) {
   const TensorInfo& src = c.tensor(op.src);
   const TensorInfo& dst = c.tensor(op.dst);
@@ -85,7 +90,23 @@ Status verify_one(const VerifyContext& c, const TableOp& op) {
   return c.check_overlap(op.src, op.dst, true);
 }
 
+// With a constant row in place of the second input.
+Status verify_row(const VerifyContext& c, const BinaryOp& op) {
+  const TensorInfo& a = c.tensor(op.a);
+  const TensorInfo& dst = c.tensor(op.dst);
+  OCTET_RETURN_IF_ERROR(expect(is_codes(a) && is_codes(dst), "it has the wrong types"));
+  OCTET_RETURN_IF_ERROR(expect(a.layout == dst.layout && a.dims == dst.dims, "its shapes differ"));
+  const bool rows = a.dims.size() >= 2 && op.b == kNoTensor && !op.b_per_image;
+  const bool fits = rows && static_cast<int64_t>(op.row.size()) == (is_image(a) ? a.dims[1] : a.dims.back());
+  OCTET_RETURN_IF_ERROR(expect(fits, "its constant row does not fit its first input"));
+  OCTET_RETURN_IF_ERROR(expect(op.row_zero >= 0 && op.row_zero <= 255, "its constant row's zero point is no code"));
+  OCTET_RETURN_IF_ERROR(verify_grid(op.grid));
+  OCTET_RETURN_IF_ERROR(check_finite({op.a_scale, op.b_scale}));
+  return c.check_overlap(op.a, op.dst, true);
+}
+
 Status verify_one(const VerifyContext& c, const BinaryOp& op) {
+  if (!op.row.empty()) return verify_row(c, op);
   const TensorInfo& a = c.tensor(op.a);
   const TensorInfo& b = c.tensor(op.b);
   const TensorInfo& dst = c.tensor(op.dst);
@@ -159,7 +180,9 @@ bool is_complete(const Operation& operation) {
         bool complete = true;
         if constexpr (requires { op.src; }) complete = complete && op.src != kNoTensor;
         if constexpr (requires { op.dst; }) complete = complete && op.dst != kNoTensor;
-        if constexpr (requires { op.a; }) complete = complete && op.a != kNoTensor && op.b != kNoTensor;
+        if constexpr (requires { op.a; }) complete = complete && op.a != kNoTensor;
+        if constexpr (requires { op.row; }) complete = complete && (op.b != kNoTensor || !op.row.empty());
+        else if constexpr (requires { op.b; }) complete = complete && op.b != kNoTensor;
         return complete;
       },
       operation);

@@ -19,7 +19,7 @@ struct Executor::Impl {
   ExecutorOptions options;
   std::vector<exec::StepPtr> steps;
   std::vector<std::vector<size_t>> taps_of_value;  // by ValueId
-  std::shared_ptr<exec::BufferPool> pool = std::make_shared<exec::BufferPool>();
+  std::shared_ptr<BufferPool> pool = std::make_shared<BufferPool>();
 
   Status compile(const Graph& source);
   Status check_inputs(const std::vector<Tensor>& inputs) const;

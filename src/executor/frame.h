@@ -1,29 +1,13 @@
 // What one run() of the executor owns: a slot per value, in either or both memory layouts.
 #pragma once
 
-#include <map>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "octet/graph.h"
+#include "tensor/buffer_pool.h"
 
 namespace octet::exec {
-
-// Recycles activation buffers between steps and runs: fresh memory costs a page fault per 4 KiB.
-class BufferPool : public std::enable_shared_from_this<BufferPool> {
- public:
-  ~BufferPool();
-  // A tensor whose buffer returns to the pool with its last view.
-  Result<Tensor> allocate(DType dtype, const Dims& dims);
-
- private:
-  void* take(size_t bytes, size_t* capacity);
-  void give_back(void* buffer, size_t capacity);
-
-  std::mutex mutex_;
-  std::multimap<size_t, void*> free_;  // by capacity
-};
 
 // True when N,C,H,W and N,H,W,C are the same sequence of bytes.
 bool layout_is_trivial(const Dims& dims);

@@ -214,6 +214,11 @@ class Verifier {
 
 }  // namespace
 
+Status verify_form(const Node& node, const OpInfo& op) {
+  OCTET_RETURN_IF_ERROR(check_counts(node, op));
+  return check_attributes(node, op);
+}
+
 Status verify(const Graph& graph) { return Verifier(graph).run(); }
 
 }  // namespace octet

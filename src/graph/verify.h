@@ -10,4 +10,8 @@ namespace octet {
 // returned in one sentence that names node and value.
 Status verify(const Graph& graph);
 
+// Numbers of inputs and outputs, and attributes, of a node of this operator.
+struct OpInfo;
+Status verify_form(const Node& node, const OpInfo& op);
+
 }  // namespace octet

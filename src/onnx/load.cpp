@@ -11,6 +11,7 @@
 #include "graph/shape_inference.h"
 #include "graph/verify.h"
 #include "octet/onnx.h"
+#include "onnx/contrib_operators.h"
 #include "onnx/file_check.h"
 #include "onnx/graph_reader.h"
 #include "onnx/name_check.h"
@@ -40,6 +41,7 @@ Result<Graph> build_graph(onnx::ModelProto& model, const std::string& folder) {
   ExternalReader external(folder);
   GraphReader reader(model, external);
   OCTET_ASSIGN(Graph graph, reader.read());
+  OCTET_RETURN_IF_ERROR(rewrite_contrib_operators(graph));
   if (graph.opset < kOldestWrittenOpset) OCTET_RETURN_IF_ERROR(upgrade_opset(graph, kOldestWrittenOpset));
   OCTET_RETURN_IF_ERROR(verify(graph));
   OCTET_RETURN_IF_ERROR(infer_shapes(graph));

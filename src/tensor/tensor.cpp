@@ -2,11 +2,12 @@
 
 #include <atomic>
 #include <cassert>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <new>
 #include <stdexcept>
+
+#include "tensor/buffer_pool.h"
 
 namespace octet {
 namespace {
@@ -33,16 +34,7 @@ constexpr DTypeInfo kDTypes[] = {
 
 const DTypeInfo& info(DType dtype) { return kDTypes[static_cast<size_t>(dtype)]; }
 
-constexpr size_t kAlignment = 64;  // one cache line, and the widest vector register
-
 std::atomic<int64_t> g_byte_limit{int64_t{8} << 30};
-
-std::shared_ptr<void> allocate(size_t bytes) {
-  const size_t rounded = (bytes + kAlignment) / kAlignment * kAlignment;  // never zero bytes
-  void* p = std::aligned_alloc(kAlignment, rounded);
-  if (p == nullptr) throw std::bad_alloc();
-  return {p, [](void* q) { std::free(q); }};
-}
 
 template <class T>
 std::vector<int64_t> widen(const Tensor& t) {
@@ -103,7 +95,8 @@ Tensor::Tensor(DType dtype, Dims dims) : dtype_(dtype), dims_(std::move(dims)) {
   Result<int64_t> n = checked_numel(dims_);
   if (!n.is_ok()) throw std::length_error(n.status().message());
   numel_ = *n;
-  owner_ = allocate(static_cast<size_t>(nbytes()));
+  owner_ = tensor_memory(static_cast<size_t>(nbytes()));
+  if (owner_ == nullptr) throw std::bad_alloc();
   data_ = owner_.get();
 }
 

@@ -1,9 +1,11 @@
 // The engine's promise: every kernel, number of threads and batch gives the codes of the reference kernels, and those
 // are what the interpreter's float simulation of the same Q/DQ graph rounds to.
+#include <algorithm>
 #include <cmath>
 #include <thread>
 
 #include "compiler/quantized.h"
+#include "engine/allocation_count.h"
 #include "engine/compiler/compile.h"
 #include "interp/interpreter.h"
 #include "octet/runtime.h"
@@ -73,9 +75,8 @@ TEST_P(RandomNetworks, EveryKernelThreadCountAndBatchGivesTheReferenceBits) {
         const std::vector<Tensor> got = run(engine, threads, inputs);
         ASSERT_EQ(got.size(), expected.size());
         for (size_t i = 0; i < got.size(); ++i)
-          EXPECT_TRUE(same_bits(got[i], expected[i]))
-              << "output " << i << ", batch " << batch << ", " << threads << " threads, without "
-              << disabled.size() << " kernels";
+          EXPECT_TRUE(same_bits(got[i], expected[i])) << "output " << i << ", batch " << batch << ", " << threads
+                                                      << " threads, without " << disabled.size() << " kernels";
       }
     }
   }
@@ -104,6 +105,40 @@ TEST_P(RandomNetworks, AgreesWithTheInterpretersSimulation) {
     // Far below what quantization itself changes (a tenth of its power), or below 1e-4 of the signal.
     EXPECT_LE(to_simulation, 0.1 * to_real + 1e-8 * power) << "output " << i;
   }
+}
+
+// Networks without islands, all kernels chosen as a user has them.
+TEST(Engine, RunningANetworkAllocatesNothing) {
+  int without_islands = 0;
+  for (uint64_t seed = 0; seed < 48; ++seed) {
+    const Graph graph = test::quantized_network(seed, options_for(seed));
+    engine::CompileOptions options;
+    options.timing = false;
+    auto program = engine::compile(graph, options);
+    ASSERT_TRUE(program.is_ok()) << program.status().message();
+    const bool island = std::any_of(program->operations.begin(), program->operations.end(),
+                                    [](const auto& op) { return std::holds_alternative<engine::IslandOp>(op); });
+    if (island) continue;
+    ++without_islands;
+    auto engine = Engine::from_program(std::move(*program));
+    ASSERT_TRUE(engine.is_ok()) << engine.status().message();
+    const std::vector<Tensor> inputs = test::random_inputs(graph, seed, 3);
+    for (int threads : {1, 3}) {
+      auto session = Session::create(*engine, {.threads = threads});
+      auto outputs = (*session)->run(inputs);
+      ASSERT_TRUE(outputs.is_ok()) << outputs.status().message();
+      std::vector<const void*> in;
+      std::vector<void*> out;
+      for (const Tensor& t : inputs) in.push_back(t.raw());
+      for (Tensor& t : *outputs) out.push_back(t.raw());
+      const int64_t before = test::allocation_count();
+      bool fine = true;
+      for (int i = 0; i < 3; ++i) fine = (*session)->run(3, in, out).is_ok() && fine;
+      EXPECT_EQ(test::allocation_count(), before) << "seed " << seed << ", " << threads << " threads";
+      EXPECT_TRUE(fine);
+    }
+  }
+  EXPECT_GE(without_islands, 3);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, RandomNetworks, testing::Range<uint64_t>(0, 16));

@@ -56,8 +56,11 @@ TEST(Session, EqualsPlainLoopsWithEveryKernel) {
   }
 }
 
+TEST(Session, AttentionEqualsPlainLoops) { expect_equal_to_slow(test::attention_network()); }
+
 TEST(Session, BatchesAreRunsOfSingleImages) {
-  for (ProgramBuilder builder : {test::residual_network(), test::island_network(), test::island_network(true)}) {
+  for (ProgramBuilder builder :
+       {test::residual_network(), test::island_network(), test::island_network(true), test::attention_network()}) {
     const auto engine = engine_of(builder);
     const auto session = session_of(engine, 2);
     const std::vector<Tensor> inputs = random_inputs(engine->program(), 4, 9);
@@ -150,25 +153,26 @@ struct Buffers {
 };
 
 TEST(Session, AllocatesNothingOnceABatchHasRun) {
-  ProgramBuilder builder = test::residual_network();
-  const auto engine = engine_of(builder);
-  for (int threads : {1, 3}) {
-    const auto session = session_of(engine, threads);
-    Buffers one(engine->program(), 1), again(engine->program(), 1), eight(engine->program(), 8);
-    ASSERT_TRUE(session->run(1, one.in, one.out).is_ok());
-    ASSERT_TRUE(session->run(8, eight.in, eight.out).is_ok());
-    const int64_t before = test::allocation_count();
-    bool fine = true;
-    for (int round = 0; round < 5; ++round) {
-      fine = fine && session->run(1, one.in, one.out).is_ok();
-      fine = fine && session->run(1, again.in, again.out).is_ok();
-      fine = fine && session->run(8, eight.in, eight.out).is_ok();
+  for (ProgramBuilder builder : {test::residual_network(), test::attention_network()}) {
+    const auto engine = engine_of(builder);
+    for (int threads : {1, 3}) {
+      const auto session = session_of(engine, threads);
+      Buffers one(engine->program(), 1), again(engine->program(), 1), eight(engine->program(), 8);
+      ASSERT_TRUE(session->run(1, one.in, one.out).is_ok());
+      ASSERT_TRUE(session->run(8, eight.in, eight.out).is_ok());
+      const int64_t before = test::allocation_count();
+      bool fine = true;
+      for (int round = 0; round < 5; ++round) {
+        fine = fine && session->run(1, one.in, one.out).is_ok();
+        fine = fine && session->run(1, again.in, again.out).is_ok();
+        fine = fine && session->run(8, eight.in, eight.out).is_ok();
+      }
+      EXPECT_EQ(test::allocation_count(), before);
+      EXPECT_TRUE(fine);
+      const std::vector<Tensor> expected = test::evaluate_slowly(builder, engine->program(), again.inputs, 1);
+      EXPECT_TRUE(outputs_identical(expected, again.outputs));
+      EXPECT_TRUE(outputs_identical(expected, one.outputs));
     }
-    EXPECT_EQ(test::allocation_count(), before);
-    EXPECT_TRUE(fine);
-    const std::vector<Tensor> expected = test::evaluate_slowly(builder, engine->program(), again.inputs, 1);
-    EXPECT_TRUE(outputs_identical(expected, again.outputs));
-    EXPECT_TRUE(outputs_identical(expected, one.outputs));
   }
 }
 

@@ -1,5 +1,6 @@
 // Every operation as plain loops over single elements, each tensor that owns bytes in memory of its own.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "engine/tensors.h"
@@ -91,11 +92,70 @@ class SlowProgram {
     const int64_t pixels = d.size() == 4 ? d[2] * d[3] : 1;
     for (int64_t i = 0; i < count(op.dst); ++i) {
       const auto a = static_cast<int32_t>(code(op.a, i)) - info(op.a).zero;
-      const auto b = static_cast<int32_t>(code(op.b, op.b_per_image ? i / pixels : i)) - info(op.b).zero;
+      const int64_t channel = info(op.dst).layout == Layout::kNhwc ? i / pixels % d[1] : i % d.back();
+      const int32_t b = op.row.empty() ? code(op.b, op.b_per_image ? i / pixels : i) - info(op.b).zero
+                                       : op.row[static_cast<size_t>(channel)] - op.row_zero;
       float v = static_cast<float>(a) * op.a_scale + static_cast<float>(b) * op.b_scale;
       if (op.multiply) v = static_cast<float>(a * b) * op.a_scale;
       const auto c = static_cast<uint8_t>(cpu::to_grid(v, op.grid));
       code(op.dst, i) = op.has_table ? op.table[c] : c;
+    }
+  }
+
+  void step(const SoftmaxOp& op) {
+    const int64_t length = info(op.src).dims.back();
+    for (int64_t first = 0; first < count(op.src); first += length) {
+      const auto number = [&](int64_t i) { return static_cast<double>(op.real[code(op.src, first + i)]); };
+      double largest = number(0), sum = 0;
+      for (int64_t i = 1; i < length; ++i) largest = std::max(largest, number(i));
+      for (int64_t i = 0; i < length; ++i) sum += std::exp(number(i) - largest);
+      for (int64_t i = 0; i < length; ++i)
+        code(op.dst, first + i) = quantized(op.dst, std::exp(number(i) - largest) / sum, op.grid);
+    }
+  }
+  void step(const LayerNormOp& op) {
+    const int64_t length = info(op.src).dims.back();
+    for (int64_t first = 0; first < count(op.src); first += length) {
+      const auto number = [&](int64_t i) { return static_cast<double>(op.real[code(op.src, first + i)]); };
+      double mean = 0, variance = 0;
+      for (int64_t i = 0; i < length; ++i) mean += number(i);
+      mean /= static_cast<double>(length);
+      for (int64_t i = 0; i < length; ++i) variance += (number(i) - mean) * (number(i) - mean);
+      variance /= static_cast<double>(length);
+      const double factor = 1 / std::sqrt(variance + static_cast<double>(op.epsilon));
+      for (int64_t i = 0; i < length; ++i) {
+        const auto c = static_cast<size_t>(i);
+        double y = (number(i) - mean) * factor * static_cast<double>(op.weight[c]);
+        if (!op.bias.empty()) y += static_cast<double>(op.bias[c]);
+        code(op.dst, first + i) = quantized(op.dst, y, op.grid);
+      }
+    }
+  }
+  uint8_t quantized(TensorId dst, double y, const cpu::Grid& g) const {
+    return static_cast<uint8_t>(quantize_value(static_cast<float>(y), info(dst).scale, g.zero, g.lo, g.hi));
+  }
+  void step(const TransposeOp& op) {
+    const Dims from = batch_dims(op.src), to = batch_dims(op.dst);
+    for (int64_t i = 0; i < count(op.dst); ++i) {
+      Dims at(to.size());
+      int64_t rest = i, source = 0;
+      for (size_t d = to.size(); d-- > 0; rest /= to[d]) at[static_cast<size_t>(op.perm[d])] = rest % to[d];
+      for (size_t d = 0; d < from.size(); ++d) source = source * from[d] + at[d];
+      code(op.dst, i) = code(op.src, source);
+    }
+  }
+  void step(const MatMulOp& op) {
+    const Dims &a = info(op.a).dims, &b = info(op.b).dims;
+    const int64_t m = a[a.size() - 2], k = a.back(), n = b.back();
+    for (int64_t i = 0; i < count(op.dst); ++i) {
+      const int64_t matrix = i / (m * n), row = i / n % m, column = i % n;
+      int32_t sum = 0;
+      for (int64_t t = 0; t < k; ++t)
+        sum += (code(op.a, (matrix * m + row) * k + t) - info(op.a).zero) *
+               (code(op.b, (matrix * k + t) * n + column) - info(op.b).zero);
+      const float v = static_cast<float>(sum) * op.scale;
+      if (op.to_float) real(op.dst, i) = v;
+      else code(op.dst, i) = static_cast<uint8_t>(cpu::to_grid(v, op.grid));
     }
   }
 

@@ -259,6 +259,44 @@ ProgramBuilder island_network(bool heavy) {
   return b;
 }
 
+ProgramBuilder attention_network() {
+  ProgramBuilder b;
+  b.program.name = "attention";
+  b.program.batched = true;
+  const auto codes = [&](const char* name, const Dims& dims, float scale, int32_t zero) {
+    return b.plain(name, DType::kUint8, dims, scale, zero);
+  };
+  const auto real = [](float scale, int zero) {
+    std::vector<float> numbers;
+    for (int q = 0; q < 256; ++q) numbers.push_back(static_cast<float>(q - zero) * scale);
+    return numbers;
+  };
+  const TensorId in = b.input(b.plain("tokens", DType::kInt8, {1, 2, 70, 9}, 0.02f, 0));
+  const TensorId x = codes("x", {1, 2, 70, 9}, 0.02f, 128);
+  b.add(BytesOp{in, x, 0x80});
+  const TensorId normal = codes("normal", {1, 2, 70, 9}, 0.03f, 120);
+  LayerNormOp norm{x, normal, real(0.02f, 128)};
+  for (int i = 0; i < 9; ++i) norm.weight.push_back(0.5f + 0.1f * static_cast<float>(i));
+  norm.bias = {0, 0.1f, -0.1f, 0.2f, 0, 0, -0.3f, 0, 0.5f};
+  norm.grid = {120, 0, 255};
+  b.add(norm);
+  const TensorId turned = codes("turned", {1, 2, 9, 70}, 0.03f, 120);
+  b.add(TransposeOp{normal, turned, {0, 1, 3, 2}});
+  const TensorId scores = codes("scores", {1, 2, 70, 70}, 0.05f, 130);
+  b.add(MatMulOp{normal, turned, scores, 0.03f * 0.03f / 0.05f, false, {130, 0, 255}});
+  const TensorId soft = codes("soft", {1, 2, 70, 70}, 1.0f / 256, 0);
+  BinaryOp shift{.a = scores, .dst = codes("shifted", {1, 2, 70, 70}, 0.05f, 130), .a_scale = 1, .b_scale = 0.4f};
+  for (int i = 0; i < 70; ++i) shift.row.push_back(static_cast<uint8_t>(3 * i));
+  shift.row_zero = 100;
+  shift.grid = {130, 0, 255};
+  const TensorId shifted = shift.dst;
+  b.add(shift);
+  b.add(SoftmaxOp{shifted, soft, real(0.05f, 130), {0, 0, 255}});
+  const TensorId mixed = b.output(b.plain("mixed", DType::kFloat32, {1, 2, 70, 9}));
+  b.add(MatMulOp{soft, normal, mixed, 0.03f / 256, true, {}});
+  return b;
+}
+
 std::vector<Tensor> random_inputs(const Program& program, int64_t batch, uint32_t seed) {
   std::mt19937 random(seed);
   std::vector<Tensor> inputs;

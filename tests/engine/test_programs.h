@@ -61,6 +61,9 @@ ProgramBuilder residual_network(const std::string& kernel = "reference", bool ba
 // An island (Relu, Softmax) between Dequantize and Quantize.
 ProgramBuilder island_network(bool heavy = false);
 
+// Attention between Bytes and Dequantize: LayerNormalization, Transpose, two products (one in float32), Softmax.
+ProgramBuilder attention_network();
+
 // Row-major inputs of `batch` images with random contents, and the outputs that the program must give for them.
 std::vector<Tensor> random_inputs(const engine::Program& program, int64_t batch, uint32_t seed);
 // Islands through the interpreter.

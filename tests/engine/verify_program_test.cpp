@@ -41,6 +41,7 @@ TEST(VerifyProgram, AcceptsGoodPrograms) {
   EXPECT_EQ(verify_program(test::residual_network().finish()).message(), "");
   EXPECT_EQ(verify_program(test::residual_network("reference", false).finish()).message(), "");
   EXPECT_EQ(verify_program(test::island_network().finish()).message(), "");
+  EXPECT_EQ(verify_program(test::attention_network().finish()).message(), "");
 }
 
 TEST(VerifyProgram, Tensors) {
@@ -160,6 +161,66 @@ TEST(VerifyProgram, OtherOperations) {
         p.notes.emplace_back();
       },
       "beside its slice");
+}
+
+TEST(VerifyProgram, Rows) {
+  const auto expect_rows = [](const Change& change, const std::string& words) {
+    Program program = test::attention_network().finish();
+    change(program);
+    const Status status = verify_program(program);
+    EXPECT_FALSE(status.is_ok()) << "accepted: " << words;
+    EXPECT_NE(status.message().find(words), std::string::npos) << status.message();
+  };
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  expect_rows([](Program& p) { first<SoftmaxOp>(p).src = id_of(p, "normal"); }, "shapes differ");
+  expect_rows([](Program& p) { first<SoftmaxOp>(p).dst = id_of(p, "mixed"); }, "rows of codes");
+  expect_rows([](Program& p) { first<SoftmaxOp>(p).dst = kNoTensor; }, "missing");
+  expect_rows([](Program& p) { first<SoftmaxOp>(p).real.pop_back(); }, "256 finite numbers");
+  expect_rows([&](Program& p) { first<SoftmaxOp>(p).real[7] = nan; }, "256 finite numbers");
+  expect_rows([](Program& p) { first<SoftmaxOp>(p).real[7] = 100; }, "greatest code");
+  expect_rows([](Program& p) { first<SoftmaxOp>(p).grid.hi = 256; }, "grids");
+  // A batch would make one longer row of the leading dimension.
+  expect_rows([](Program& p) { named(p, "scores").dims = named(p, "soft").dims = {9800}; }, "matrices of codes");
+  expect_rows([](Program& p) { first<BinaryOp>(p).row.pop_back(); }, "constant row does not fit");
+  expect_rows([](Program& p) { first<BinaryOp>(p).row.clear(); }, "missing");
+  expect_rows([](Program& p) { first<BinaryOp>(p).b = id_of(p, "scores"); }, "constant row does not fit");
+  expect_rows([](Program& p) { first<BinaryOp>(p).row_zero = 256; }, "zero point");
+  expect_rows([](Program& p) { first<BinaryOp>(p).a = id_of(p, "normal"); }, "shapes differ");
+  expect_rows([](Program& p) { first<LayerNormOp>(p).weight.pop_back(); }, "weights do not fit");
+  expect_rows([](Program& p) { first<LayerNormOp>(p).bias.push_back(0); }, "weights do not fit");
+  expect_rows([&](Program& p) { first<LayerNormOp>(p).bias[2] = nan; }, "not a finite number");
+  expect_rows([&](Program& p) { first<LayerNormOp>(p).epsilon = -1; }, "not a finite number");
+  expect_rows([](Program& p) { first<TransposeOp>(p).perm = {0, 1, 3, 3}; }, "permutation");
+  expect_rows([](Program& p) { first<TransposeOp>(p).perm = {0, 1, 3, -2}; }, "permutation");
+  expect_rows([](Program& p) { first<TransposeOp>(p).perm = {0, 1, 3}; }, "permutation");
+  expect_rows([](Program& p) { first<TransposeOp>(p).perm = {1, 0, 3, 2}; }, "permutation");
+  expect_rows([](Program& p) { first<TransposeOp>(p).perm = {0, 1, 2, 3}; }, "permutation");
+  expect_rows([](Program& p) { named(p, "turned").offset = named(p, "normal").offset; }, "overwrites");
+  expect_rows([](Program& p) { first<MatMulOp>(p).b = id_of(p, "normal"); }, "shapes do not fit");
+  expect_rows([](Program& p) { first<MatMulOp>(p).b = kNoTensor; }, "missing");
+  expect_rows([](Program& p) { first<MatMulOp>(p).to_float = true; }, "matrices of codes");
+  expect_rows([&](Program& p) { first<MatMulOp>(p).scale = nan; }, "finite");
+  expect_rows([](Program& p) { named(p, "scores").offset = named(p, "normal").offset; }, "overwrites");
+  expect_rows(
+      [](Program& p) {
+        for (const char* name : {"normal", "turned", "scores"})
+          named(p, name).dims.erase(named(p, name).dims.begin());
+      },
+      "shapes differ");
+  expect_rows(
+      [](Program& p) {  // 255 * 255 * 40000 is more than 2^31
+        named(p, "normal").dims = {1, 2, 1, 40000};
+        named(p, "turned").dims = {1, 2, 40000, 1};
+        named(p, "scores").dims = {1, 2, 1, 1};
+        p.operations.erase(p.operations.begin() + 1, p.operations.begin() + 3);
+        p.notes.erase(p.notes.begin() + 1, p.notes.begin() + 3);
+        p.operations.insert(p.operations.begin() + 1, {FillOp{id_of(p, "normal"), 1}, FillOp{id_of(p, "turned"), 1}});
+        p.notes.resize(p.operations.size());
+        named(p, "normal").offset = p.arena_bytes;
+        named(p, "turned").offset = p.arena_bytes + 100096;
+        p.arena_bytes += 300032;
+      },
+      "32 bits");
 }
 
 TEST(VerifyProgram, Islands) {

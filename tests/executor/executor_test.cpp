@@ -11,6 +11,7 @@
 #include "octet/onnx.h"
 #include "support/compare.h"
 #include "support/random_graph.h"
+#include "tensor/buffer_pool.h"
 
 namespace octet {
 namespace {
@@ -24,6 +25,34 @@ std::vector<Tensor> run(const Graph& graph, const std::vector<Tensor>& inputs, E
   auto outputs = (*executor)->run(inputs);
   EXPECT_TRUE(outputs.is_ok()) << outputs.status().message();
   return outputs.is_ok() ? *outputs : std::vector<Tensor>{};
+}
+
+// What the session of an engine does with its islands: only the first run takes memory for tensors.
+TEST(Executor, InAPoolOnlyTheFirstRunMakesBuffers) {
+  Graph graph;
+  graph.opset = 17;
+  const ValueId x = graph.add_value("x", DType::kFloat32, Shape{Dim::named("N"), Dim::of(40), Dim::of(64)});
+  graph.inputs = {x};
+  const auto add = [&](const char* op, std::vector<ValueId> in, Attributes attributes = {}) {
+    return graph.nodes[graph.add_node(op, std::move(in), {op}, std::move(attributes))].outputs[0];
+  };
+  const ValueId ones = graph.add_constant("ones", Tensor::from<float>({64}, std::vector<float>(64, 1.0f)));
+  const ValueId normal = add("LayerNormalization", {x, ones, ones});
+  const ValueId turned = add("Transpose", {normal}, {{"perm", std::vector<int64_t>{0, 2, 1}}});
+  const ValueId scores = add("Softmax", {add("MatMul", {normal, turned})}, {{"axis", int64_t{-1}}});
+  graph.outputs = {add("Erf", {add("MatMul", {scores, normal})})};
+  auto executor = Executor::create(graph, {.threads = 1});
+  ASSERT_TRUE(executor.is_ok()) << executor.status().message();
+  const std::vector<Tensor> inputs = test::random_inputs(graph, 1, 2);
+  const auto pool = std::make_shared<BufferPool>();
+  int64_t made = 0;
+  for (int round = 0; round < 4; ++round) {
+    const PoolScope scope(pool);
+    ASSERT_TRUE((*executor)->run(inputs).is_ok());
+    if (round == 0) made = pool->made();
+    EXPECT_EQ(pool->made(), made) << "round " << round;
+  }
+  EXPECT_GT(made, 0);
 }
 
 class RandomNetworks : public ::testing::TestWithParam<int> {};

@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstring>
 #include <stdexcept>
+
+#include "tensor/buffer_pool.h"
 
 namespace octet {
 namespace {
@@ -71,6 +75,43 @@ TEST(TensorMemory, EmptyAndScalar) {
   EXPECT_EQ(scalar.rank(), 0);
   EXPECT_EQ(scalar.numel(), 1);
   EXPECT_EQ(*scalar.data<int64_t>(), 7);
+}
+
+TEST(BufferPool, TensorsInAScopeUseTheMemoryOfThoseBeforeThem) {
+  const auto pool = std::make_shared<BufferPool>();
+  const void* first = nullptr;
+  for (int round = 0; round < 3; ++round) {
+    const PoolScope scope(pool);
+    const Tensor large = Tensor::create(DType::kFloat32, {2000}).value();
+    const Tensor other(DType::kFloat32, {1900});  // both live: two buffers
+    const Tensor small(DType::kFloat32, {4});     // not worth a page
+    EXPECT_NE(large.raw(), other.raw());
+    if (round == 0) first = std::min(large.raw(), other.raw());
+    EXPECT_EQ(std::min(large.raw(), other.raw()), first);
+    EXPECT_EQ(pool->made(), 2);
+  }
+  const Tensor outside(DType::kFloat32, {2000});
+  EXPECT_EQ(pool->made(), 2);
+  const PoolScope scope(pool);
+  const Tensor much_smaller(DType::kFloat32, {1100}), much_larger(DType::kFloat32, {200000});
+  EXPECT_EQ(pool->made(), 3);
+}
+
+TEST(BufferPool, ATensorOutlivesPoolAndScope) {
+  Tensor kept;
+  {
+    const auto outer = std::make_shared<BufferPool>(), inner = std::make_shared<BufferPool>();
+    const PoolScope scope(outer);
+    {
+      const PoolScope nested(inner);
+      kept = Tensor(DType::kUint8, {10000});
+    }
+    EXPECT_EQ(inner->made(), 1);
+    const Tensor t(DType::kUint8, {10000});
+    EXPECT_EQ(outer->made(), 1);
+  }
+  std::memset(kept.raw(), 7, 10000);
+  EXPECT_EQ(kept.data<uint8_t>()[9999], 7);
 }
 
 TEST(SameBits, TypeShapeAndBits) {

@@ -169,6 +169,9 @@ class Emitter {
       // Channels that only fill up a pixel do not count.
       const int64_t ic = std::min(g.ic, units_.codes[static_cast<size_t>(unit.inputs[0])].channels());
       note.macs = static_cast<double>(g.oh * g.ow * g.oc * g.kh * g.kw) * static_cast<double>(ic / g.groups);
+    } else if (unit.kind == UnitKind::kMatMul) {
+      note.macs = static_cast<double>(units_.codes[static_cast<size_t>(unit.inputs[1])].dims.back());
+      for (int64_t d : units_.codes[static_cast<size_t>(unit.inputs[0])].dims) note.macs *= static_cast<double>(d);
     }
     return note;
   }
@@ -194,7 +197,8 @@ class Emitter {
       }
       case UnitKind::kBinary: {
         BinaryOp op = unit.binary;
-        op.a = tensor(unit.inputs[0]), op.b = tensor(unit.inputs[1]), op.dst = tensor(unit.output);
+        op.a = tensor(unit.inputs[0]), op.dst = tensor(unit.output);
+        if (op.row.empty()) op.b = tensor(unit.inputs[1]);
         op.has_table = unit.table.has_value();
         op.table = unit.table.value_or(CodeTable{});
         push(op, note);
@@ -217,6 +221,18 @@ class Emitter {
       case UnitKind::kSlice: emit_slice(unit, note); break;
       case UnitKind::kReshape: emit_reshape(unit, note); break;
       case UnitKind::kToRows: emit_rows(unit, note); break;
+      case UnitKind::kToImage: push(BytesOp{tensor(unit.inputs[0]), tensor(unit.output), 0}, note); break;
+      case UnitKind::kTurnView: emit_turn(unit, note); break;
+      case UnitKind::kSoftmax: push_rows(unit.softmax, unit, note); break;
+      case UnitKind::kLayerNorm: push_rows(unit.norm, unit, note); break;
+      case UnitKind::kTranspose: push_rows(unit.transpose, unit, note); break;
+      case UnitKind::kMatMul: {
+        MatMulOp op = unit.product;
+        op.a = tensor(unit.inputs[0]), op.b = tensor(unit.inputs[1]);
+        op.dst = unit.output != kNoCode ? tensor(unit.output) : value_tensor(unit.float_output);
+        push(op, note);
+        break;
+      }
     }
   }
 
@@ -231,7 +247,8 @@ class Emitter {
       op.dst = tensor(unit.output);
     } else {
       result = op.dst = value_tensor(unit.float_output);
-      if (draft_.program.tensors[static_cast<size_t>(result)].dims.size() == 4) {
+      if (units_.codes[static_cast<size_t>(unit.inputs[0])].image() &&
+          draft_.program.tensors[static_cast<size_t>(result)].dims.size() == 4) {
         TensorInfo rows = draft_.program.tensors[static_cast<size_t>(result)];
         rows.name += "_nhwc";
         rows.layout = Layout::kNhwc;
@@ -308,9 +325,38 @@ class Emitter {
     push(TableOp{channel_view(whole, unit.first_channel, channels), part, true, {}}, note);
   }
 
-  // An image in the order of ONNX, of which the result is a view.
+  template <class Op>
+  void push_rows(Op op, const Unit& unit, const OpNote& note) {
+    op.src = tensor(unit.inputs[0]);
+    op.dst = tensor(unit.output);
+    push(std::move(op), note);
+  }
+
+  // An image and its pixels as rows: the same bytes, if they lie without gaps and in no other image.
+  void emit_turn(const Unit& unit, const OpNote& note) {
+    TensorId src = tensor(unit.inputs[0]);
+    const TensorInfo& info = draft_.program.tensors[static_cast<size_t>(src)];
+    if (info.layout == Layout::kNhwc && info.parent != kNoTensor) {
+      TensorInfo copy = info;
+      copy.name += "_alone";
+      copy.parent = kNoTensor;
+      copy.offset = 0;
+      copy.pixel_stride = copy.dims[1];
+      const TensorId alone = add_tensor(std::move(copy));
+      push(TableOp{src, alone, true, {}}, note);
+      src = alone;
+    }
+    solid_.insert(src);
+    view_of(src, tensor(unit.output), 0);
+  }
+
+  // An image in the order of ONNX, of which the result is a view. Rows are that already.
   void emit_rows(const Unit& unit, const OpNote& note) {
     const TensorId src = tensor(unit.inputs[0]), dst = tensor(unit.output);
+    if (draft_.program.tensors[static_cast<size_t>(src)].layout == Layout::kPlain) {
+      solid_.insert(src);
+      return view_of(src, dst, 0);
+    }
     TensorInfo rows = draft_.program.tensors[static_cast<size_t>(src)];
     rows.name += "_rows";
     rows.layout = Layout::kPlain;

@@ -80,7 +80,10 @@ std::optional<Unit> Former::binary_unit(ValueId value, CodeParams& params) {
   }
   nodes.insert(nodes.begin(), n);
   CodeId a = coded(nd->inputs[0]), b = coded(nd->inputs[1]);
-  if (a == kNoCode || b == kNoCode) return std::nullopt;
+  if (a == kNoCode && b == kNoCode) return std::nullopt;
+  if (a == kNoCode || b == kNoCode) return row_unit(*nd, std::move(nodes), act, params);
+  if (units_.codes[static_cast<size_t>(a)].plain != units_.codes[static_cast<size_t>(b)].plain)
+    a = as_image(a), b = as_image(b);
   const Code *ca = &units_.codes[static_cast<size_t>(a)], *cb = &units_.codes[static_cast<size_t>(b)];
   Unit unit{.kind = UnitKind::kBinary, .nodes = nodes};
   BinaryOp& op = unit.binary;
@@ -106,6 +109,40 @@ std::optional<Unit> Former::binary_unit(ValueId value, CodeParams& params) {
   return unit;
 }
 
+// Addition of, or product with, constant codes that are one number, or one for each channel or element of a row.
+std::optional<Unit> Former::row_unit(const Node& nd, std::vector<size_t> nodes, const Activation& act,
+                                     CodeParams& params) {
+  const size_t side = coded(nd.inputs[0]) == kNoCode ? 1 : 0;
+  const CodeId a = coded(nd.inputs[side]);
+  const Code& code = units_.codes[static_cast<size_t>(a)];
+  const Node* dq = producer(nd.inputs[1 - side]);
+  if (dq == nullptr || !dq->is("DequantizeLinear") || !graph_.is_constant(dq->inputs[0])) return std::nullopt;
+  std::string why;
+  const std::optional<CodeParams> constant = code_params(graph_, *dq, &why);
+  const Tensor& t = *graph_.value(dq->inputs[0]).constant;
+  const Result<std::vector<int64_t>> codes = to_int64s(t);
+  if (!constant || !codes.is_ok() || t.dtype() != constant->dtype || code.dims.size() < 2) return std::nullopt;
+  const int64_t length = code.channels();
+  const int behind = code.image() ? 3 : 1;  // dimensions from the channel on
+  const bool one = t.numel() == 1 && t.rank() <= static_cast<int>(code.dims.size());
+  const bool along = t.numel() == length && t.rank() >= behind && t.rank() <= static_cast<int>(code.dims.size()) &&
+                     t.dim(-behind) == length;
+  if (!one && !along) return std::nullopt;
+  Unit unit{.kind = UnitKind::kBinary, .inputs = {a}, .nodes = std::move(nodes)};
+  BinaryOp& op = unit.binary;
+  op.multiply = nd.is("Mul");
+  for (int64_t i = 0; i < length; ++i)
+    op.row.push_back(static_cast<uint8_t>((*codes)[one ? 0 : static_cast<size_t>(i)] + constant->shift));
+  op.row_zero = constant->zero;
+  if (act.clips) params = params.for_values_from(act.lo);
+  op.grid = {params.zero, 0, params.top()};
+  clip_grid(act, params, op.grid);
+  op.a_scale = op.multiply ? code.params.scale * constant->scale / params.scale : code.params.scale / params.scale;
+  op.b_scale = op.multiply ? 1 : constant->scale / params.scale;
+  if (!std::isfinite(op.a_scale) || !std::isfinite(op.b_scale)) return std::nullopt;
+  return unit;
+}
+
 std::optional<Unit> Former::average_unit(ValueId value, const CodeParams& params) {
   size_t n = 0;
   const Node* nd = producer(value, &n);
@@ -120,7 +157,7 @@ std::optional<Unit> Former::average_unit(ValueId value, const CodeParams& params
     mean = axes == std::vector<int64_t>{2, 3};
   }
   if (!global && !mean && !nd->is("AveragePool")) return std::nullopt;
-  const CodeId src = coded(nd->inputs[0]);
+  const CodeId src = as_image(coded(nd->inputs[0]));
   const std::optional<Dims> out = image_dims(graph_, value);
   if (src == kNoCode || !out) return std::nullopt;
   const Code& code = units_.codes[static_cast<size_t>(src)];
@@ -158,9 +195,9 @@ std::optional<Unit> Former::concat_unit(ValueId value, const CodeParams& params)
   const int64_t axis = nd->attr_int("axis", 0);
   if (!dims || dims->size() != 4 || (axis != 1 && axis != -3)) return std::nullopt;
   for (ValueId in : nd->inputs)
-    if (coded(in) == kNoCode || !units_.codes[static_cast<size_t>(coded(in))].image()) return std::nullopt;
+    if (coded(in) == kNoCode || units_.codes[static_cast<size_t>(coded(in))].dims.size() != 4) return std::nullopt;
   Unit unit{.kind = UnitKind::kConcat};
-  for (ValueId in : nd->inputs) unit.inputs.push_back(requantized(coded(in), params, n));
+  for (ValueId in : nd->inputs) unit.inputs.push_back(requantized(as_image(coded(in)), params, n));
   unit.nodes = {n};
   return unit;
 }

@@ -1,6 +1,8 @@
 // Operators that only move codes: the result has the parameters of the source (Q/DQ propagation).
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <numeric>
 
 #include "engine/compiler/former.h"
 #include "interp/interpreter.h"
@@ -14,22 +16,42 @@ void Former::visit_move(size_t n) {
     move_concat(n);
     return;
   }
-  const CodeId src = coded(nd.inputs[0]);
+  const CodeId src = moved(nd.inputs[0]);
   if (src == kNoCode) return;
-  if (nd.is("MaxPool") || nd.is("GlobalMaxPool")) move_max_pool(n, src);
+  const bool of_images = nd.is("MaxPool") || nd.is("GlobalMaxPool") || nd.is("Resize") || nd.is("Slice") ||
+                         nd.is("Split") || nd.is("Pad");
+  if (of_images) return move_image(n, as_image(src));
+  if (nd.is("Transpose")) move_transpose(n, src);
   if (nd.is("Reshape") || nd.is("Flatten") || nd.is("Squeeze") || nd.is("Unsqueeze") || nd.is("Identity"))
     move_reshape(n, src);
+}
+
+void Former::move_image(size_t n, CodeId src) {
+  const Node& nd = node(n);
+  if (nd.is("MaxPool") || nd.is("GlobalMaxPool")) move_max_pool(n, src);
   if (nd.is("Resize")) move_resize(n, src);
   if (nd.is("Slice")) move_slice(n, src);
   if (nd.is("Split")) move_split(n, src);
   if (nd.is("Pad")) move_pad(n, src);
 }
 
+// QOperator files move the codes themselves, Q/DQ files the real numbers that they stand for.
+CodeId Former::moved(ValueId id) const {
+  if (const CodeId code = coded(id); code != kNoCode) return code;
+  const auto it = units_.code_of.find(id);
+  return it == units_.code_of.end() ? kNoCode : it->second;
+}
+
+CodeId& Former::move_result(ValueId out) {
+  const DType dtype = graph_.value(out).dtype;
+  return dtype == DType::kInt8 || dtype == DType::kUint8 ? units_.code_of[out] : units_.coded[out];
+}
+
 void Former::add_move(Unit unit, size_t n, size_t output, CodeId like, Dims dims) {
   const ValueId out = node(n).outputs[output];
   unit.nodes = {n};
   const CodeParams params = units_.codes[static_cast<size_t>(like)].params;
-  units_.coded[out] = add_unit(std::move(unit), graph_.value(out).name, params, std::move(dims));
+  move_result(out) = add_unit(std::move(unit), graph_.value(out).name, params, std::move(dims));
 }
 
 bool Former::move_max_pool(size_t n, CodeId src) {
@@ -56,13 +78,20 @@ bool Former::move_max_pool(size_t n, CodeId src) {
 bool Former::move_reshape(size_t n, CodeId src) {
   const Code& code = units_.codes[static_cast<size_t>(src)];
   const std::optional<Dims> out = image_dims(graph_, node(n).outputs[0]);
-  if (!out || out->empty() || code.dims.empty() || (*out)[0] != code.dims[0]) return false;
-  const bool flat_source = !code.image() || (code.dims[2] == 1 && code.dims[3] == 1);
+  if (!out || out->empty() || code.dims.empty()) return false;
+  const auto product = [](const Dims& dims) {
+    return std::accumulate(dims.begin(), dims.end(), int64_t{1}, std::multiplies<>());
+  };
+  if (product(*out) != product(code.dims)) return refuse(n, "it moves parts of the batch"), false;
+  if (*out == code.dims) {
+    move_result(node(n).outputs[0]) = src;
+    return true;
+  }
+  const bool flat_source = !code.image() || (code.dims[0] == (*out)[0] && code.dims[2] == 1 && code.dims[3] == 1);
   const bool flat_result = out->size() != 4 || ((*out)[2] == 1 && (*out)[3] == 1);
-  Unit unit{.kind = UnitKind::kReshape, .inputs = {src}};
-  if (!flat_result && *out != code.dims) return false;
-  if (!flat_source && *out != code.dims) unit.kind = UnitKind::kToRows;
-  add_move(std::move(unit), n, 0, src, *out);
+  // Rank 4 with rows and columns stays in ONNX's order; who wants an image asks for it.
+  const bool as_bytes = flat_source && flat_result;
+  add_move(Unit{.kind = as_bytes ? UnitKind::kReshape : UnitKind::kToRows, .inputs = {src}}, n, 0, src, *out);
   return true;
 }
 
@@ -138,7 +167,7 @@ bool Former::move_slice(size_t n, CodeId src) {
       (!unit.column_of.empty() && unit.column_of.back() >= code.dims[3]))
     return false;
   if ((*out)[2] == code.dims[2] && (*out)[3] == code.dims[3]) {
-    units_.coded[nd.outputs[0]] = current;
+    move_result(nd.outputs[0]) = current;
     return true;
   }
   add_move(std::move(unit), n, 0, src, *out);
@@ -163,6 +192,19 @@ bool Former::move_split(size_t n, CodeId src) {
   return true;
 }
 
+// What it puts around is the number 0, or the code that stands for it.
+bool Former::pads_with_zero(const Node& nd, const Code& code) const {
+  const bool real = coded(nd.inputs[0]) != kNoCode;
+  const int32_t zero = code.params.zero - code.params.shift;
+  if (!nd.has_input(2)) return real || zero == 0;
+  if (!graph_.is_constant(nd.inputs[2])) return false;
+  const Tensor& value = *graph_.value(nd.inputs[2]).constant;
+  if (value.numel() != 1) return false;
+  if (real) return value.dtype() == DType::kFloat32 && *value.data<float>() == 0;
+  const Result<std::vector<int64_t>> number = to_int64s(value);
+  return number.is_ok() && (*number)[0] == zero;
+}
+
 // Zeros around channels, or around pixels.
 bool Former::move_pad(size_t n, CodeId src) {
   const Node& nd = node(n);
@@ -170,12 +212,7 @@ bool Former::move_pad(size_t n, CodeId src) {
   const std::optional<Dims> out = image_dims(graph_, nd.outputs[0]);
   const auto pads = constant_ints(nd, 1);
   if (!code.image() || !out || out->size() != 4 || !pads || pads->size() != 8) return false;
-  if (nd.attr_string("mode", "constant") != "constant" || nd.has_input(3)) return false;
-  if (nd.has_input(2)) {
-    if (!graph_.is_constant(nd.inputs[2])) return false;
-    const Tensor& value = *graph_.value(nd.inputs[2]).constant;
-    if (value.dtype() != DType::kFloat32 || value.numel() != 1 || *value.data<float>() != 0) return false;
-  }
+  if (nd.attr_string("mode", "constant") != "constant" || nd.has_input(3) || !pads_with_zero(nd, code)) return false;
   const auto pad = [&](size_t axis) { return (*pads)[axis] != 0 || (*pads)[axis + 4] != 0; };
   const bool negative = std::any_of(pads->begin(), pads->end(), [](int64_t p) { return p < 0; });
   const bool channels = pad(1), pixels = pad(2) || pad(3);
@@ -199,10 +236,10 @@ bool Former::move_concat(size_t n) {
   Unit unit{.kind = UnitKind::kConcat};
   bool offsets_differ = false;
   for (ValueId in : nd.inputs) {
-    const CodeId code = coded(in);
+    const CodeId code = as_image(moved(in));
     if (code == kNoCode || !units_.codes[static_cast<size_t>(code)].image()) return false;
     const CodeParams &own = units_.codes[static_cast<size_t>(code)].params,
-                     &first = units_.codes[static_cast<size_t>(coded(nd.inputs[0]))].params;
+                     &first = units_.codes[static_cast<size_t>(moved(nd.inputs[0]))].params;
     if (!own.same_numbers(first)) return false;
     offsets_differ = offsets_differ || own.shift != first.shift;
     unit.inputs.push_back(code);

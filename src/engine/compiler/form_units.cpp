@@ -59,13 +59,14 @@ void Former::visit(size_t n) {
 void Former::note_float_results() {
   std::vector<bool> taken(graph_.nodes.size(), false);
   for (const Unit& unit : units_.units)
-    if (unit.kind == UnitKind::kConv)
+    if (unit.kind == UnitKind::kConv || unit.kind == UnitKind::kMatMul)
       for (size_t n : unit.nodes) taken[n] = true;
   for (ValueId id : graph_.outputs) note_float_conv(id);
   for (size_t n = 0; n < graph_.nodes.size(); ++n) {
     const Node& nd = node(n);
     if (!taken[n] && (nd.is("Conv") || nd.is("Gemm") || nd.is("MatMul")) && !graph_.is_output(nd.outputs[0]))
       note_float_conv(nd.outputs[0]);
+    if (!taken[n] && nd.is("MatMul")) note_float_product(nd.outputs[0]);
   }
 }
 
@@ -157,6 +158,9 @@ void Former::visit_quantize(size_t n) {
   if (!unit) unit = binary_unit(value, form);
   if (!unit) unit = average_unit(value, *params);
   if (!unit) unit = concat_unit(value, *params);
+  if (!unit) unit = product_unit(value, *params);
+  if (!unit) unit = softmax_unit(value, *params);
+  if (!unit) unit = layer_norm_unit(value, *params);
   if (!unit) {
     const DType dtype = graph_.value(value).dtype;
     if (dtype != DType::kFloat32) return refuse(n, std::string("it quantizes ") + dtype_name(dtype));
@@ -193,6 +197,9 @@ CodeId Former::add_unit(Unit unit, const std::string& name, const CodeParams& pa
   const CodeId code = add_code(name, params, std::move(dims));
   Code& c = units_.codes.back();
   c.unit = static_cast<int>(units_.units.size());
+  c.plain = c.dims.size() == 4 && makes_rows(unit);
+  const bool makes_codes = unit.kind == UnitKind::kSoftmax || unit.kind == UnitKind::kLayerNorm ||
+                           unit.kind == UnitKind::kMatMul;  // anywhere on the grid
   if (unit.table) {
     c.grid.lo = *std::min_element(unit.table->begin(), unit.table->end());
     c.grid.hi = *std::max_element(unit.table->begin(), unit.table->end());
@@ -200,7 +207,7 @@ CodeId Former::add_unit(Unit unit, const std::string& name, const CodeParams& pa
     c.grid = unit.store.first;
   } else if (unit.kind == UnitKind::kBinary) {
     c.grid = unit.binary.grid;
-  } else if (!unit.inputs.empty() && (unit.kind != UnitKind::kPool || !unit.pool.average || unit.only_pads)) {
+  } else if (!makes_codes && !unit.inputs.empty() && (unit.kind != UnitKind::kPool || !unit.pool.average || unit.only_pads)) {
     c.grid.lo = 255;
     c.grid.hi = 0;
     for (CodeId in : unit.inputs) {

@@ -24,8 +24,6 @@ bool sums_fit(const Unit& unit, const std::vector<int32_t>& bias) {
   return true;
 }
 
-int64_t output_channels(const Dims& dims) { return dims.size() == 4 ? dims[1] : dims.back(); }
-
 }  // namespace
 
 // Walks back from `value` over one activation and one addition to a Conv, Gemm or MatMul of codes.
@@ -146,7 +144,7 @@ bool Former::gemm_geometry(const Node& nd, WeightCodes& weights, Unit& unit, std
   const Code& src = units_.codes[static_cast<size_t>(unit.inputs[0])];
   const bool gemm = nd.is("Gemm");
   const bool transposed = gemm && nd.attr_int("transB", 0) != 0;
-  if (weights.dims.size() != 2 || src.dims.empty() || (gemm && src.dims.size() != 2) || src.dims.size() == 4)
+  if (weights.dims.size() != 2 || src.dims.empty() || (gemm && src.dims.size() != 2) || src.image())
     return *why = "only matrices of weights times rows of codes run in integers", false;
   if (gemm && (nd.attr_int("transA", 0) != 0 || nd.attr_float("alpha", 1) != 1 || nd.attr_float("beta", 1) != 1))
     return *why = "Gemm with transA, alpha or beta", false;
@@ -174,13 +172,15 @@ std::optional<Unit> Former::weighted_unit(const WeightedMatch& match, const std:
   if (options_.keep_float.count(nd.name) != 0) return no("kept in float");
   CodeId src = coded(nd.inputs[0]);
   if (src == kNoCode) return no("its input is not quantized");
+  const bool conv = nd.is("Conv");
+  src = conv ? as_image(src) : as_rows(src);
   const Unit& before = units_.units[static_cast<size_t>(units_.codes[static_cast<size_t>(src)].unit)];
-  const bool padded = before.only_pads && nd.is("Conv") && nd.attr_string("auto_pad", "NOTSET") == "NOTSET";
+  const bool padded = before.only_pads && conv && nd.attr_string("auto_pad", "NOTSET") == "NOTSET";
   if (padded) src = before.inputs[0];
   std::optional<WeightCodes> weights = weight_codes(graph_, index_, nd.inputs[1], &why);
   if (!weights) return no(why);
   Unit unit{.kind = UnitKind::kConv, .inputs = {src}, .nodes = match.nodes};
-  if (!(nd.is("Conv") ? conv_geometry(nd, *weights, unit, &why) : gemm_geometry(nd, *weights, unit, &why)))
+  if (!(conv ? conv_geometry(nd, *weights, unit, &why) : gemm_geometry(nd, *weights, unit, &why)))
     return no(why);
   if (padded) {
     unit.problem.geometry.pad_top += before.pool.pad_top;
@@ -189,7 +189,7 @@ std::optional<Unit> Former::weighted_unit(const WeightedMatch& match, const std:
     std::sort(unit.nodes.begin(), unit.nodes.end());
   }
 
-  const Code& from = units_.codes[static_cast<size_t>(src)];
+  const Code from = units_.codes[static_cast<size_t>(src)];
   unit.problem.src_zero = from.params.zero;
   unit.problem.src_lo = std::min(from.grid.lo, from.params.zero);
   unit.problem.src_hi = std::max(from.grid.hi, from.params.zero);
@@ -246,7 +246,8 @@ std::optional<Unit> Former::weighted_unit(const WeightedMatch& match, const std:
     store.alpha = act.lo, store.beta = act.hi;
   }
   if (match.residual != kNoValue) {
-    unit.inputs.push_back(coded(match.residual));
+    const CodeId residual = coded(match.residual);
+    unit.inputs.push_back(conv ? as_image(residual) : as_rows(residual));
     const CodeParams& r = units_.codes[static_cast<size_t>(unit.inputs[1])].params;
     store.residual = cpu::Residual::kBeforeFirst;
     store.residual_zero = r.zero;
@@ -262,7 +263,9 @@ void Former::note_float_conv(ValueId out) {
   const std::optional<Dims> dims = image_dims(graph_, out);
   if (!dims || dims->empty()) return;
   std::optional<Unit> unit = weighted_unit(*match, std::nullopt);
-  if (!unit || unit->problem.geometry.oc != output_channels(*dims)) return;
+  if (!unit) return;
+  const bool image = units_.codes[static_cast<size_t>(unit->inputs[0])].image();
+  if (unit->problem.geometry.oc != (image ? (*dims)[1] : dims->back())) return;
   unit->float_output = out;
   units_.float_conv[out] = static_cast<int>(units_.units.size());
   units_.units.push_back(std::move(*unit));

@@ -15,7 +15,7 @@ namespace octet::engine {
 struct WeightedMatch {
   size_t node = 0;
   Activation activation;
-  ValueId residual = kNoValue;   // a coded value of the result's shape
+  ValueId residual = kNoValue;    // a coded value of the result's shape
   ValueId gate = kNoValue;        // x of x * sigmoid(x), read twice inside the group
   ValueId extra_bias = kNoValue;  // of an Add after a MatMul
   std::vector<size_t> nodes;
@@ -57,12 +57,27 @@ class Former {
   std::vector<size_t> nodes_of(const Origin& origin) const;
   std::optional<Unit> table_unit(const Origin& origin, const CodeParams& params);
   std::optional<Unit> binary_unit(ValueId value, CodeParams& params);
+  std::optional<Unit> row_unit(const Node& node, std::vector<size_t> nodes, const Activation& act, CodeParams& params);
   std::optional<Unit> average_unit(ValueId value, const CodeParams& params);
   std::optional<Unit> concat_unit(ValueId value, const CodeParams& params);
   CodeId requantized(CodeId code, const CodeParams& params, size_t node);
 
+  // form_rows.cpp: codes in ONNX's order.
+  CodeId as_rows(CodeId code);   // the same codes row-major; images are rearranged
+  CodeId as_image(CodeId code);  // of rank 4: the same codes as an image
+  bool makes_rows(const Unit& unit) const;
+  // What each code of a value's root stands for, and that root, row-major.
+  std::optional<std::pair<CodeId, std::vector<float>>> real_numbers(ValueId value);
+  std::optional<Unit> softmax_unit(ValueId value, const CodeParams& params);
+  std::optional<Unit> layer_norm_unit(ValueId value, const CodeParams& params);
+  // Codes with `params`, or float32 without.
+  std::optional<Unit> product_unit(ValueId value, const std::optional<CodeParams>& params);
+  void note_float_product(ValueId out);
+  bool move_transpose(size_t n, CodeId src);
+
   // form_moves.cpp: operators that only move codes; they keep the parameters.
   void visit_move(size_t n);
+  void move_image(size_t n, CodeId src);
   bool move_max_pool(size_t n, CodeId src);
   bool move_reshape(size_t n, CodeId src);
   bool move_resize(size_t n, CodeId src);
@@ -79,6 +94,9 @@ class Former {
   CodeId add_code(const std::string& name, const CodeParams& params, Dims dims);
   // Adds the unit; its output becomes the code of `value`.
   CodeId add_unit(Unit unit, const std::string& name, const CodeParams& params, Dims dims);
+  bool pads_with_zero(const Node& node, const Code& code) const;
+  CodeId moved(ValueId id) const;       // the code of a value, or of the codes themselves
+  CodeId& move_result(ValueId output);  // where a move notes its code
   void add_move(Unit unit, size_t n, size_t output, CodeId like, Dims dims);
   void refuse(size_t n, std::string why) { units_.refusals.emplace(n, std::move(why)); }
 
@@ -87,6 +105,7 @@ class Former {
   const CompileOptions& options_;
   Units units_;
   std::unordered_map<ValueId, Origin> origins_;  // float values
+  std::map<CodeId, CodeId> rows_of_, image_of_;  // codes in the other order, where somebody asked for it
 };
 
 }  // namespace octet::engine

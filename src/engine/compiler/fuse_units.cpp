@@ -114,7 +114,7 @@ void fuse_table(Units& units, Needs& needs, size_t u) {
 
 void fuse_addition(Units& units, Needs& needs, size_t u) {
   const Unit& unit = units.units[u];
-  if (unit.binary.multiply || unit.table || unit.inputs[0] == unit.inputs[1]) return;
+  if (unit.binary.multiply || unit.table || unit.inputs.size() < 2 || unit.inputs[0] == unit.inputs[1]) return;
   int best = -1;
   for (int side = 0; side < 2; ++side) {
     const CodeId code = unit.inputs[static_cast<size_t>(side)];

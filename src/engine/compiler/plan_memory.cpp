@@ -17,7 +17,7 @@ Access access_of(const Operation& operation) {
       [](const auto& op) -> Access {
         using T = std::decay_t<decltype(op)>;
         if constexpr (std::is_same_v<T, ConvOp>) return {{op.src, op.residual}, {op.dst}};
-        else if constexpr (std::is_same_v<T, BinaryOp>) return {{op.a, op.b}, {op.dst}};
+        else if constexpr (std::is_same_v<T, BinaryOp> || std::is_same_v<T, MatMulOp>) return {{op.a, op.b}, {op.dst}};
         else if constexpr (std::is_same_v<T, IslandOp>) return {op.inputs, op.outputs};
         else if constexpr (std::is_same_v<T, FillOp>) return {{}, {op.dst}};
         else return {{op.src}, {op.dst}};
@@ -32,6 +32,8 @@ TensorId overwritable(const Operation& operation, int choice) {
   if (const auto* binary = std::get_if<BinaryOp>(&operation))
     return choice == 0 ? binary->a : choice == 1 && !binary->b_per_image ? binary->b : kNoTensor;
   if (const auto* table = std::get_if<TableOp>(&operation)) return choice == 0 ? table->src : kNoTensor;
+  if (const auto* softmax = std::get_if<SoftmaxOp>(&operation)) return choice == 0 ? softmax->src : kNoTensor;
+  if (const auto* norm = std::get_if<LayerNormOp>(&operation)) return choice == 0 ? norm->src : kNoTensor;
   return kNoTensor;
 }
 

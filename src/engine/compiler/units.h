@@ -26,7 +26,8 @@ struct Code {
   cpu::Grid grid;        // zero = params.zero; lo..hi are the codes that can occur
   Dims dims;             // of one image, as in ONNX
   int unit = -1;         // that makes it
-  bool image() const { return dims.size() == 4; }
+  bool plain = false;    // of rank 4, but in ONNX's order instead of N,H,W,C: the heads of attention
+  bool image() const { return dims.size() == 4 && !plain; }
   int64_t channels() const { return image() ? dims[1] : dims.empty() ? 1 : dims.back(); }
 };
 
@@ -42,7 +43,13 @@ enum class UnitKind {
   kSlice,     // channels from `first_channel`
   kPadding,   // channels of zero before and after
   kReshape,   // equal bytes
-  kToRows,    // an image to row-major codes of another shape
+  kToRows,    // an image to row-major codes, of another shape perhaps
+  kToImage,   // row-major codes of rank 4 to an image
+  kTurnView,  // Transpose between row-major N,H,W,C and an image of it: equal bytes
+  kSoftmax,   // these four: row-major codes
+  kLayerNorm,
+  kTranspose,
+  kMatMul,    // inputs[0] times inputs[1] -> output or float_output
 };
 
 struct Unit {
@@ -65,6 +72,10 @@ struct Unit {
   PoolOp pool;
   bool only_pads = false;  // kPool: a 1x1 window that only adds zeros around; convolutions look through it
   std::vector<int32_t> row_of, column_of;
+  SoftmaxOp softmax;
+  LayerNormOp norm;
+  TransposeOp transpose;
+  MatMulOp product;
   int64_t first_channel = 0;
 };
 

@@ -7,6 +7,7 @@
 
 #include "engine/runtime/step.h"
 #include "executor/executor.h"
+#include "tensor/buffer_pool.h"
 
 namespace octet::engine {
 namespace {
@@ -31,6 +32,7 @@ class IslandStep final : public Step {
   void bind(const Binding& binding) override { binding_ = binding; }
 
   void run(int64_t, uint8_t*) override {
+    const PoolScope scope(pool_);  // what operators make goes where that of the last run was
     try {
       status_ = run_batch();
     } catch (const std::bad_alloc&) {
@@ -75,6 +77,7 @@ class IslandStep final : public Step {
 
   const IslandOp& op_;
   std::shared_ptr<const Executor> executor_;
+  std::shared_ptr<BufferPool> pool_ = std::make_shared<BufferPool>();
   int64_t batch_ = 1;
   Binding binding_;
   Status status_;

@@ -3,16 +3,13 @@
 #include <algorithm>
 #include <new>
 
+#include "engine/runtime/row_step.h"
 #include "engine/tensors.h"
 
 namespace octet::engine {
 namespace {
 
-// Below this many bytes read and written (or multiply-adds), sharing costs more than it saves: waking and finishing
-// takes a few microseconds, in which one core moves some 30 KB.
-constexpr int64_t kBytesOfTask = int64_t{16} << 10;
-constexpr double kSmallConv = 2e5;
-constexpr int64_t kTasksPerThread = 4;  // so that a thread that loses its core for a while holds up little
+constexpr double kSmallConv = 2e5;  // multiply-adds; sharing fewer costs more than it saves
 
 // Rows of a tensor without a layout of its own: one row is a run of elements of about this many bytes.
 constexpr int64_t kRunBytes = 4096;
@@ -30,29 +27,8 @@ Rows rows_of(const TensorInfo& t, int64_t batch, int64_t element_size) {
   return r;
 }
 
-int64_t task_count(int64_t rows, int64_t bytes, int threads) {
-  if (threads == 1) return 1;
-  return std::clamp<int64_t>(bytes / kBytesOfTask, 1, std::min(rows, threads * kTasksPerThread));
-}
-
 bool is_image(const TensorInfo& t) { return t.layout == Layout::kNhwc; }
 int64_t pixels_of(const TensorInfo& t) { return t.dims[2] * t.dims[3]; }
-
-// A call of pixel_ops.h: its rows are shared out evenly.
-class RowStep : public Step {
- public:
-  void run(int64_t task, uint8_t*) override { run_rows(rows_ * task / tasks_, rows_ * (task + 1) / tasks_); }
-
- protected:
-  virtual void run_rows(int64_t begin, int64_t end) = 0;
-  void share(int64_t rows, int64_t bytes, int threads) {
-    rows_ = rows;
-    tasks_ = task_count(rows, bytes, threads);
-  }
-
- private:
-  int64_t rows_ = 1;
-};
 
 class ConvStep final : public Step {
  public:
@@ -208,7 +184,7 @@ class BinaryStep final : public RowStep {
     call_.multiply = op.multiply;
     call_.b_per_image = op.b_per_image;
     call_.a_zero = program.tensors[static_cast<size_t>(op.a)].zero;
-    call_.b_zero = program.tensors[static_cast<size_t>(op.b)].zero;
+    call_.b_zero = op.row.empty() ? program.tensors[static_cast<size_t>(op.b)].zero : op.row_zero;
     call_.a_scale = op.a_scale;
     call_.b_scale = op.b_scale;
     call_.grid = op.grid;
@@ -217,9 +193,13 @@ class BinaryStep final : public RowStep {
 
   void resize(const Binding& binding) override {
     const TensorInfo& a = binding.tensor(op_.a);
-    const TensorInfo& b = binding.tensor(op_.b);
+    const TensorInfo& b = binding.tensor(op_.row.empty() ? op_.b : op_.a);
     const TensorInfo& dst = binding.tensor(op_.dst);
-    if (!op_.b_per_image && is_dense(a) && is_dense(b) && is_dense(dst)) {
+    if (!op_.row.empty() && !is_image(dst)) {
+      call_.batch = 1;
+      call_.channels = call_.a_stride = call_.dst_stride = dst.dims.back();
+      call_.pixels = binding.batch * element_count(dst) / call_.channels;
+    } else if (op_.row.empty() && !op_.b_per_image && is_dense(a) && is_dense(b) && is_dense(dst)) {
       const Rows r = rows_of(dst, binding.batch, 1);
       call_.batch = 1;
       call_.pixels = r.rows;
@@ -232,13 +212,14 @@ class BinaryStep final : public RowStep {
       call_.b_stride = is_image(b) ? b.pixel_stride : dst.dims[1];
       call_.dst_stride = dst.pixel_stride;
     }
+    if (!op_.row.empty()) call_.b_stride = 0;  // the same row for all
     const int64_t rows = call_.batch * call_.pixels;
     share(rows, 3 * rows * call_.channels, binding.threads);
   }
 
   void bind(const Binding& binding) override {
     call_.a = binding.base(op_.a);
-    call_.b = binding.base(op_.b);
+    call_.b = op_.row.empty() ? binding.base(op_.b) : op_.row.data();
     call_.dst = binding.base(op_.dst);
   }
 
@@ -361,6 +342,10 @@ struct MakeStep {
   Made operator()(const PoolOp& op) const { return std::make_unique<PoolStep>(program, op); }
   Made operator()(const ResizeOp& op) const { return std::make_unique<ResizeStep>(program, op); }
   Made operator()(const FillOp& op) const { return std::make_unique<TableStep>(op.dst, op.value); }
+  Made operator()(const SoftmaxOp& op) const { return make_softmax_step(program, op); }
+  Made operator()(const LayerNormOp& op) const { return make_layer_norm_step(program, op); }
+  Made operator()(const TransposeOp& op) const { return make_transpose_step(program, op); }
+  Made operator()(const MatMulOp& op) const { return make_matmul_step(program, op); }
   Made operator()(const IslandOp&) const { return nullptr; }
 };
 

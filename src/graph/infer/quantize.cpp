@@ -14,6 +14,12 @@ bool same_parameter_shape(const Shape& a, const Shape& b) {
   return same;
 }
 
+// The types that DequantizeLinear takes: up to 16 bits, FP8, and the sums of products.
+bool may_hold_codes(DType dtype) {
+  const bool real = dtype == DType::kFloat16 || dtype == DType::kBFloat16 || dtype == DType::kBool;
+  return dtype == DType::kInt32 || (dtype_size(dtype) <= 2 && !real);
+}
+
 // The scale is one number, a vector along `axis`, or (block_size > 0) a tensor with one number per block.
 Status check_scale(const OpInference& op) {
   const Shape* x = op.shape(0);
@@ -56,6 +62,9 @@ Status infer_quantize(OpInference& op) {
 
 Status infer_dequantize(OpInference& op) {
   OCTET_RETURN_IF_ERROR(check_scale(op));
+  const DType codes = op.dtype(0);
+  if (codes != DType::kUndefined && !may_hold_codes(codes))
+    return invalid_argument(std::string("the input must hold codes, but it is ") + dtype_name(codes));
   const DType zero_point = op.dtype(2);
   if (zero_point != DType::kUndefined && op.dtype(0) != DType::kUndefined && zero_point != op.dtype(0))
     return invalid_argument(std::string("the input is ") + dtype_name(op.dtype(0)) + ", but its zero point is " +
