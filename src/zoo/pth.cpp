@@ -175,9 +175,8 @@ Result<WeightTable> read_pth_legacy(const ByteWindow& file) {
   for (const PickledStorage& storage : object.storages) {
     const auto found = windows.find(storage.key);
     if (found == windows.end()) return data_corrupt("the bytes of its storage '" + storage.key + "' are missing");
-    in_order.push_back(found->second);
-    if (bytes_of(storage) < 0 || bytes_of(storage) > found->second.length())
-      return data_corrupt("the size of its storage '" + storage.key + "' is damaged");
+    OCTET_ASSIGN(ByteWindow part, found->second.part(0, bytes_of(storage)));
+    in_order.push_back(std::move(part));
   }
   return collect(object, std::move(in_order));
 }

@@ -82,6 +82,11 @@ TEST(FuseBranches, GroupsStridesBiasesAndSeveralKernels) {
               strided.op("Add", {conv(strided, x, 3, 5, {3, 2, 1}, true), conv(strided, x, 3, 5, {1, 2, 0})})}));
   EXPECT_EQ(fuse(strided), 1);
   EXPECT_EQ(operators(strided.graph), "Conv");
+
+  Net padded;  // more than half a kernel, by both
+  x = padded.input("x", {-1, 2, 5, 5});
+  padded.output(padded.op("Add", {conv(padded, x, 2, 4, {3, 1, 2}), conv(padded, x, 2, 4, {1, 1, 1})}));
+  EXPECT_EQ(fuse(padded), 1);
 }
 
 TEST(FuseBranches, WhatIsNotOneConvolutionStays) {
@@ -111,14 +116,14 @@ TEST(FuseBranches, WhatIsNotOneConvolutionStays) {
   kept([](Net& n, ValueId x) {  // different groups
     n.output(n.op("Add", {conv(n, x, 4, 4, {3, 1, 1, 2}), conv(n, x, 4, 4, {1, 1, 0})}));
   });
-  kept([](Net& n, ValueId x) {  // the 1x1 window sticks out of the 3x3 one
-    n.output(n.op("Add", {
-                             conv(n, x, 4, 4, {3, 1, 2}),
-                             conv(n, x, 4, 4, {1, 1, 1}),
-                         }));
-    n.graph.nodes.pop_back();
-    n.graph.outputs.clear();
-    n.output(n.op("Add", {conv(n, x, 4, 4, {3, 1, 1}), n.op("Relu", {conv(n, x, 4, 4, {1, 1, 0})})}));
+  kept([](Net& n, ValueId x) {  // windows of the same size that lie elsewhere
+    const ValueId a = conv(n, x, 4, 4, {}), b = conv(n, x, 4, 4, {});
+    n.graph.nodes[0].attributes["pads"] = std::vector<int64_t>{0, 0, 2, 2};
+    n.graph.nodes[1].attributes["pads"] = std::vector<int64_t>{2, 2, 0, 0};
+    n.output(n.op("Add", {a, b}));
+  });
+  kept([](Net& n, ValueId x) {  // a function in between
+    n.output(n.op("Add", {conv(n, x, 4, 4, {}), n.op("Relu", {conv(n, x, 4, 4, {1, 1, 0})})}));
   });
 }
 
