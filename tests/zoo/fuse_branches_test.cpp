@@ -103,7 +103,7 @@ TEST(FuseBranches, WhatIsNotOneConvolutionStays) {
   });
   kept([](Net& n, ValueId x) {  // a branch that somebody else reads
     const ValueId y = conv(n, x, 4, 4, {});
-    n.output(n.op("Add", {y, conv(n, y, 4, 4, {1, 1, 0})}));
+    n.output(n.op("Add", {y, conv(n, x, 4, 4, {1, 1, 0})}));
     n.output(y);
   });
   kept([](Net& n, ValueId x) { n.output(n.op("Add", {x, n.batch_norm(x, 4)})); });  // no convolution

@@ -117,9 +117,7 @@ TEST_P(EveryNetwork, RunsAndIsTheSameThroughAFile) {
   ASSERT_TRUE(bytes.is_ok()) << bytes.status().message();
   const auto again = parse_onnx(*bytes, "");
   ASSERT_TRUE(again.is_ok()) << again.status().message();
-  const auto repeated = interpret(*again, inputs);
-  ASSERT_TRUE(repeated.is_ok());
-  EXPECT_TRUE(outputs_identical(*outputs, *repeated));
+  EXPECT_TRUE(to_text(graph) == to_text(*again));  // weights by their hash
 
   const auto deployed = deploy(graph);
   ASSERT_TRUE(deployed.is_ok()) << deployed.status().message();
