@@ -41,7 +41,8 @@ struct ZooOptions {
 //   detection       "stride8", "stride16", "stride32": [N, 5 + classes, size / s, size / s] with the channels x, y,
 //                   w, h, objectness, classes of YOLOX (arXiv 2107.08430): centre = (xy + cell) * s,
 //                   size = exp(wh) * s, logits for objectness and classes
-// Shapes are inferred. Errors: an unknown name (with near misses), sizes the network cannot have (kInvalidArgument).
+// Shapes are inferred. Errors: an unknown name (kNotFound, with near misses), sizes the network cannot have
+// (kInvalidArgument).
 Result<Graph> build_network(const std::string& name, const ZooOptions& options = {});
 
 struct NetworkCost {

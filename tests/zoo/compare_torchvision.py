@@ -6,7 +6,7 @@ usage: compare_torchvision.py OCTET [NETWORK...]
 For every network: random weights and batch norm statistics are saved by PyTorch, `octet zoo export --weights` makes
 an ONNX file of them, `octet run` computes it, and the outputs must agree with PyTorch's own to 1e-4 of their largest
 magnitude; once as trained, once in the form for inference. The checkpoints take turns in their form: ZIP, the old
-form, nested with "module." before the names, safetensors where that package is installed.
+form, nested with "module." before the names, a newer pickle protocol, safetensors where that package is installed.
 
 Exit code 77: PyTorch or torchvision is not installed (Debian: python3-torch python3-torchvision). timm is optional.
 """
@@ -71,6 +71,8 @@ def save(network, form, folder):
     path = os.path.join(folder, "weights.pth")
     if form == "zip":
         torch.save(state, path)
+    elif form == "protocol 4":
+        torch.save(state, path, pickle_protocol=4)
     elif form == "legacy":
         torch.save(state, path, _use_new_zipfile_serialization=False)
     elif form == "nested":
@@ -114,7 +116,7 @@ def difference(octet, name, network, size, classes, form, folder):
 def main():
     octet, wanted = sys.argv[1], sys.argv[2:]
     torch.manual_seed(1)
-    forms = ["zip", "legacy", "nested"] + (["safetensors"] if safetensors else [])
+    forms = ["zip", "legacy", "nested", "protocol 4"] + (["safetensors"] if safetensors else [])
     failed = False
     for i, (name, timm_name, size, classes) in enumerate(NETWORKS):
         if wanted and name not in wanted:
