@@ -8,6 +8,7 @@
 #include "base/files.h"
 #include "cli/commands.h"
 #include "cli/network_file.h"
+#include "graph/cost.h"
 #include "graph/text.h"
 #include "octet/onnx.h"
 #include "passes/pass.h"
@@ -31,27 +32,6 @@ struct Facts {
   std::vector<QuantizationWarning> warnings;
 };
 
-// Multiply-accumulates of one node per image; 0 where a shape is unknown.
-int64_t macs_of(const Graph& graph, const Node& node) {
-  if (node.inputs.size() < 2 || node.outputs.empty() || node.inputs[1] == kNoValue) return 0;
-  const auto& w = graph.value(node.inputs[1]).shape;
-  const auto& x = graph.value(node.inputs[0]).shape;
-  const auto& y = graph.value(node.outputs[0]).shape;
-  if (!w || !x || !y || w->empty() || y->size() < 2) return 0;
-  int64_t outputs = 1, per_output = 1;
-  for (size_t i = 1; i < y->size(); ++i) outputs *= std::max<int64_t>(1, (*y)[i].coefficient);
-  if (node.is("Conv"))
-    for (size_t i = 1; i < w->size(); ++i) per_output *= std::max<int64_t>(1, (*w)[i].coefficient);
-  else if (node.is("Gemm")) per_output = (*w)[node.attr_int("transB", 0) != 0 ? 1 : 0].coefficient;
-  else if (node.is("MatMul") && x->size() >= 2) per_output = x->back().coefficient;
-  else if (node.is("ConvTranspose")) {
-    outputs = 1;
-    for (size_t i = 1; i < x->size(); ++i) outputs *= std::max<int64_t>(1, (*x)[i].coefficient);
-    for (size_t i = 1; i < w->size(); ++i) per_output *= std::max<int64_t>(1, (*w)[i].coefficient);
-  } else return 0;
-  return outputs * std::max<int64_t>(0, per_output);
-}
-
 Result<Facts> collect(const Options& o) {
   Facts f;
   OCTET_ASSIGN(f.graph, load_network(o.model));
@@ -60,7 +40,7 @@ Result<Facts> collect(const Options& o) {
   }
   for (const Node& node : f.graph.nodes) {
     ++f.ops[node.op_type];
-    f.macs += macs_of(f.graph, node);
+    f.macs += multiply_accumulates(f.graph, node);
     f.quantized = f.quantized || node.is("QuantizeLinear") || node.is("DequantizeLinear") ||
                   node.op_type.starts_with("QLinear");
   }

@@ -55,6 +55,7 @@ int main(int argc, char** argv) {
   octet::cli::add_explain(app, common);
   octet::cli::add_run(app, common);
   octet::cli::add_bench(app, common);
+  octet::cli::add_zoo(app, common);
   try {
     app.parse(argc, argv);
     return octet::cli::flushed(common->exit);

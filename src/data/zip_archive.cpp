@@ -81,7 +81,7 @@ struct InflateState {
 }  // namespace
 
 Status ZipArchive::corrupt(const std::string& why) const {
-  return data_corrupt("'" + file_.path() + "' is not a sound ZIP (.npz) file: " + why);
+  return data_corrupt("'" + file_.path() + "' is not a sound ZIP (.npz, .pth) file: " + why);
 }
 
 Result<ZipArchive> ZipArchive::open(const std::string& path) {
@@ -142,7 +142,7 @@ Status ZipArchive::read_member(const std::string& directory, size_t* at) {
   if ((flags & 1) != 0) return unsupported("'" + file_.path() + "': member '" + member.name + "' is encrypted");
   if (method != 0 && method != 8)
     return unsupported("'" + file_.path() + "': member '" + member.name + "' is packed by method " +
-                       std::to_string(method) + "; save it with numpy.savez or numpy.savez_compressed");
+                       std::to_string(method) + "; only stored and deflated members are known");
   // Deflate cannot pack tighter than 1032:1 (zlib's technical details), so a larger promise is a lie.
   if (packed > length || header > length || size / 1032 > packed + 1 || (method == 0 && packed != size))
     return corrupt("the sizes of member '" + member.name + "' cannot be true");

@@ -1,4 +1,4 @@
-// The part of ZIP (PKWARE APPNOTE 6.3, with ZIP64) that .npz files use: stored and deflated members.
+// The part of ZIP (PKWARE APPNOTE 6.3, with ZIP64) that .npz and .pth files use: stored and deflated members.
 #pragma once
 
 #include <cstdint>
