@@ -11,6 +11,7 @@
 #include "octet/data.h"
 #include "octet/quantization.h"
 #include "octet/status.h"
+#include "octet/training.h"
 
 namespace octet {
 
@@ -20,8 +21,6 @@ enum class LrMode { kConstant, kCosine, kStep };
 enum class WarmupMode { kPerStep, kPerEpoch };
 enum class EmaDecay { kConstant, kThreshold, kExponential };
 enum class BatchNormPolicy { kLive, kFrozen, kReestimated };
-// See octet/training.h.
-enum class RangeLearning { kFixed, kPact, kLsq };
 
 // The network to train: one of the zoo, or a file. Sizes of 0 are the zoo's own.
 struct NetworkSpec {

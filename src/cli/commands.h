@@ -19,6 +19,9 @@ struct Common {
 
 void add_inspect(CLI::App& app, std::shared_ptr<Common> common);
 void add_quantize(CLI::App& app, std::shared_ptr<Common> common);
+// In a build without LibTorch these two say so and exit with 4.
+void add_train(CLI::App& app, std::shared_ptr<Common> common);
+void add_qat(CLI::App& app, std::shared_ptr<Common> common);
 void add_eval(CLI::App& app, std::shared_ptr<Common> common);
 void add_compare(CLI::App& app, std::shared_ptr<Common> common);
 void add_export_ranges(CLI::App& app, std::shared_ptr<Common> common);

@@ -41,12 +41,14 @@ Exit codes: 0 success, 1 internal error, 2 wrong usage or recipe, 3 file or name
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Octet quantizes trained ONNX networks to INT8, measures what it costs, and runs them."};
+  CLI::App app{"Octet trains networks, quantizes them to INT8, measures what it costs, and runs them."};
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string("octet ") + OCTET_VERSION);
   app.footer(kFooter);
   auto common = std::make_shared<octet::cli::Common>();
   octet::cli::add_quantize(app, common);
+  octet::cli::add_train(app, common);
+  octet::cli::add_qat(app, common);
   octet::cli::add_eval(app, common);
   octet::cli::add_compare(app, common);
   octet::cli::add_inspect(app, common);
