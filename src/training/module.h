@@ -82,8 +82,8 @@ class TrainableModule {
 
   BatchNormMode batch_norm_mode() const;
   void set_batch_norm_mode(BatchNormMode mode);
-  // Between the two, running statistics are the plain averages over the batches that forward sees (no gradients, other
-  // layers as in eval mode); the mode of before returns afterwards. end is an error when no batch was seen.
+  // Between the two, running statistics are the plain averages over the batches that forward sees (no gradients,
+  // other layers as in eval mode); the mode of before returns afterwards. end is an error when no batch was seen.
   void begin_reestimate();
   Status end_reestimate();
 
@@ -98,9 +98,9 @@ class TrainableModule {
 
   // Trained values into the graph that the module was made from (or a copy): float32, bit for bit.
   Status write_back(Graph& graph) const;
-  // The same, and the quantizers: `plan` becomes what SelectiveQuantizer::finish() would make of the trained graph and
-  // `ranges` (which may be null), so that quantize_module, plan.json and ranges.json are those of the trained network.
-  // Scales are rounded to ones that a range can express; call it before the last evaluation.
+  // The same, and the quantizers: `plan` becomes what SelectiveQuantizer::finish() would make of the trained graph
+  // and `ranges` (which may be null), so that quantize_module, plan.json and ranges.json are those of the trained
+  // network. Scales are rounded to ones that a range can express; call it before the last evaluation.
   Status write_back(Graph& graph, QuantizationPlan* plan, Ranges* ranges);
 
   struct Impl;
