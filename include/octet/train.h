@@ -1,4 +1,4 @@
-// Training a network, and fine-tuning it for quantized arithmetic. Needs a build with LibTorch (Octet::training).
+// Training a network, and fine-tuning it for quantized arithmetic. Needs a build with LibTorch (Octet::training_loop).
 #pragma once
 
 #include <cstdint>

@@ -28,6 +28,7 @@ class Trainer {
   Status open_data();
   Status make_module();
   void make_optimizer();
+  Status resume();
   Status resume_or_begin();
   std::string network_id() const;
   std::string recipe_id() const;

@@ -67,7 +67,9 @@ void Trainer::make_optimizer() {
 }
 
 std::string Trainer::network_id() const {
-  return graph_fingerprint(*job_.graph) + (job_.plan != nullptr ? "+" + plan_to_json(*job_.plan) : "");
+  std::string id = graph_fingerprint(*job_.graph);
+  if (job_.plan != nullptr) id.append("+").append(plan_to_json(*job_.plan));
+  return id;
 }
 
 std::string Trainer::recipe_id() const {
@@ -75,33 +77,37 @@ std::string Trainer::recipe_id() const {
          "\nvalidation images: " + std::to_string(val_data_ ? val_data_->size() : 0) + "\n";
 }
 
+// The state of the checkpoint in the folder, when there is one.
+Status Trainer::resume() {
+  const std::string path = checkpoint_path();
+  const Result<std::string> bytes = read_file(path, int64_t{64} << 30);
+  if (!bytes.is_ok() && bytes.status().code() == StatusCode::kNotFound) {
+    notes_.emplace_back("there is no checkpoint to resume from, so training began anew");
+    return Status::ok();
+  }
+  if (!bytes.is_ok()) return bytes.status();
+  Result<Checkpoint> loaded = decode_checkpoint(*bytes);
+  if (!loaded.is_ok()) return loaded.status().at(path);
+  const Status fits = check_belongs(*loaded, state_.network, state_.recipe);
+  if (!fits.is_ok()) return fits.at(path);
+  state_ = std::move(loaded).value();
+  OCTET_RETURN_IF_ERROR(module_->load_state(state_.module));
+  OCTET_RETURN_IF_ERROR(optimizer_->load_state(state_.optimizer, state_.optimizer_steps));
+  if (averaged_) OCTET_RETURN_IF_ERROR(averaged_->load_state(state_.averaged, state_.averaged_updates));
+  std::string note = "resumed after " + std::to_string(state_.step);
+  note.append(" of ").append(std::to_string(total_steps())).append(" steps");
+  notes_.push_back(std::move(note));
+  return Status::ok();
+}
+
 Status Trainer::resume_or_begin() {
   LoaderOptions options;
   options.batch_size = recipe_.batch_size;
   options.drop_last = recipe_.drop_last;
-  per_epoch_ = batches_per_epoch(train_data_->size(), options);
+  per_epoch_ = std::max<int64_t>(1, batches_per_epoch(train_data_->size(), options));  // 0 is refused below
   state_.network = network_id();
   state_.recipe = recipe_id();
-  Result<std::string> bytes = not_found("");
-  if (job_.resume && !job_.folder.empty()) bytes = read_file(checkpoint_path(), int64_t{64} << 30);
-  if (!bytes.is_ok() && bytes.status().code() != StatusCode::kNotFound) return bytes.status();
-  if (bytes.is_ok()) {
-    Result<Checkpoint> loaded = decode_checkpoint(*bytes);
-    if (!loaded.is_ok()) return loaded.status().at("'" + checkpoint_path() + "'");
-    const Status fits = check_belongs(*loaded, state_.network, state_.recipe);
-    if (!fits.is_ok()) return fits.at("'" + checkpoint_path() + "'");
-    state_ = std::move(loaded).value();
-    OCTET_RETURN_IF_ERROR(module_->load_state(state_.module));
-    OCTET_RETURN_IF_ERROR(optimizer_->load_state(state_.optimizer, state_.optimizer_steps));
-    if (averaged_) OCTET_RETURN_IF_ERROR(averaged_->load_state(state_.averaged, state_.averaged_updates));
-    notes_.push_back("resumed after " + std::to_string(state_.step) + " of " + std::to_string(total_steps()) +
-                     " steps");
-  } else if (job_.resume) {
-    notes_.push_back("there is no checkpoint to resume from, so training began anew");
-  }
-  if (!job_.folder.empty()) {
-    OCTET_ASSIGN(log_, ScalarLog::open(job_.folder, state_.step, recipe_.tensorboard));
-  }
+  if (job_.resume && !job_.folder.empty()) OCTET_RETURN_IF_ERROR(resume());
   options.seed = recipe_.seed;
   options.workers = recipe_.workers;
   options.mixup = recipe_.augmentation.mixup;
@@ -109,6 +115,8 @@ Status Trainer::resume_or_begin() {
   options.end_step = total_steps();
   options.cancel = job_.run.cancel;
   OCTET_ASSIGN(loader_, BatchLoader::create(*train_data_, options));
+  if (job_.folder.empty()) return Status::ok();
+  OCTET_ASSIGN(log_, ScalarLog::open(job_.folder, state_.step, recipe_.tensorboard));
   return Status::ok();
 }
 
