@@ -29,9 +29,9 @@ struct Problem {
   QuantizerSpec spec;
   CodeRange codes;
   const float* scale;
-  const int32_t* zero_point;  // null: zeros
+  const int32_t* zero_point;
 
-  int32_t zero(const Run& run) const { return zero_point == nullptr ? 0 : zero_point[run.scale]; }
+  int32_t zero(const Run& run) const { return zero_point[run.scale]; }
   bool fp8() const { return dtype_is_float(spec.dtype); }
   float lo(const Run& run) const { return fp8() ? -fp8_max(spec.dtype) : static_cast<float>(codes.lo - zero(run)); }
   float hi(const Run& run) const { return fp8() ? fp8_max(spec.dtype) : static_cast<float>(codes.hi - zero(run)); }
@@ -51,7 +51,7 @@ Problem problem_of(const at::Tensor& x, const at::Tensor& scale, const at::Tenso
           spec,
           code_range(spec.dtype, spec.narrow_range),
           scale.data_ptr<float>(),
-          zero_point.defined() ? zero_point.data_ptr<int32_t>() : nullptr};
+          zero_point.data_ptr<int32_t>()};
 }
 
 // Elements in an order in which runs are contiguous: any dense order will do per tensor, and whole channels stay
@@ -266,7 +266,9 @@ class StraightThrough : public torch::autograd::Function<StraightThrough> {
 at::Tensor fake_quantize(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& zero_point,
                          const QuantizerSpec& spec) {
   check_scales(x, scale, zero_point, spec);
-  return FakeQuantize::apply(x.to(at::kFloat), scale, zero_point, packed(spec)).to(x.scalar_type());
+  // LibTorch 1.13 takes no undefined tensors here.
+  const at::Tensor zeros = zero_point.defined() ? zero_point : at::zeros(scale.sizes(), scale.options().dtype(at::kInt));
+  return FakeQuantize::apply(x.to(at::kFloat), scale, zeros, packed(spec)).to(x.scalar_type());
 }
 
 at::Tensor pact_quantize(const at::Tensor& x, const at::Tensor& lo, const at::Tensor& hi, const QuantParams& params) {

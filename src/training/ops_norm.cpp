@@ -1,4 +1,6 @@
 // Normalizations and dropout.
+#include <algorithm>
+
 #include "training/op.h"
 
 namespace octet::training {
@@ -8,11 +10,23 @@ using Tensors = std::vector<at::Tensor>;
 
 double epsilon(const Call& c) { return static_cast<double>(c.node.attr_float("epsilon", 1e-5F)); }
 
+// One value per channel, to broadcast over x.
+std::vector<int64_t> channel_view(const at::Tensor& x) {
+  std::vector<int64_t> view(static_cast<size_t>(std::max<int64_t>(1, x.dim())), 1);
+  if (x.dim() >= 2) view[1] = -1;
+  return view;
+}
+
 // In a live run input 3 and 4 (the module's buffers) take up the batch's statistics, as PyTorch does: the variance
 // without bias. ONNX counts the momentum from the other end.
 Tensors batch_normalization(const Call& c) {
   const at::Tensor& x = c.in(0);
-  const bool live = c.norm != NormRun::kFrozen && c.owns_statistics;
+  if (!c.owns_statistics) {  // computed by the network itself: they have gradients, which at::batch_norm would refuse
+    const std::vector<int64_t> view = channel_view(x);
+    const at::Tensor factor = c.in(1) * at::rsqrt(c.in(4) + epsilon(c));
+    return {(x - c.in(3).reshape(view)) * factor.reshape(view) + c.in(2).reshape(view)};
+  }
+  const bool live = c.norm != NormRun::kFrozen;
   const double momentum =
       c.norm == NormRun::kAverage ? c.average_factor : 1.0 - static_cast<double>(c.node.attr_float("momentum", 0.9F));
   if (live && x.dim() >= 2 && x.numel() <= x.size(1))

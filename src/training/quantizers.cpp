@@ -55,8 +55,7 @@ at::Tensor Quantizer::apply(const at::Tensor& x, bool training) const {
   if (learning != RangeLearning::kPact) return fake_quantize(x, scale, zero_point, spec());
   const QuantParams p = params();
   if (training) return pact_quantize(x, lo, hi, p);
-  at::Tensor zero;
-  if (!p.zero_point.empty()) zero = at::full({1}, p.zero_point[0], at::TensorOptions(at::kInt)).to(x.device());
+  const at::Tensor zero = at::full({1}, p.zero_point_at(0), at::TensorOptions(at::kInt).device(x.device()));
   return fake_quantize(x, floats(p.scale).to(x.device()), zero, spec());
 }
 
@@ -78,11 +77,10 @@ void TrainableModule::Impl::add_quantizer(Quantizer q) {
     } else {
       q.scale = own("scale", floats(p.scale), q.learning == RangeLearning::kLsq);
     }
-    const bool any_zero = std::any_of(p.zero_point.begin(), p.zero_point.end(), [](int32_t z) { return z != 0; });
-    if (any_zero) {
-      const std::vector<int32_t> zeros = p.zero_point;
-      q.zero_point = at::tensor(at::ArrayRef<int32_t>(zeros), at::TensorOptions(at::kInt));
-    }
+    // Always there: a tensor of zeros made in every call would cost a GPU one more kernel.
+    std::vector<int32_t> zeros = p.zero_point;
+    zeros.resize(p.scale.size(), 0);
+    q.zero_point = at::tensor(at::ArrayRef<int32_t>(zeros), at::TensorOptions(at::kInt));
   }
   quantizers.push_back(std::move(q));
 }

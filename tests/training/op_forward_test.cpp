@@ -1,7 +1,6 @@
 // Forward in eval mode is the interpreter: every operator, random networks, real ones.
 #include <filesystem>
 
-#include "executor/executor.h"
 #include "graph/op_table.h"
 #include "octet/onnx.h"
 #include "training/op.h"
@@ -120,16 +119,13 @@ TEST(Forward, RandomNetworksAreTheInterpreters) {
 
 class RealNetworks : public ::testing::TestWithParam<const char*> {};
 
-// The executor stands in for the interpreter (tests/executor compares the two), which takes minutes on detectors.
-TEST_P(RealNetworks, AreTheExecutors) {
+TEST_P(RealNetworks, AreTheInterpreters) {
   const std::string path = octet::test::data_folder() + "/networks/" + GetParam();
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "the networks are not here; set OCTET_DATA to their folder";
   const auto graph = load_onnx(path);
   ASSERT_TRUE(graph.is_ok()) << graph.status().message();
   const std::vector<Tensor> inputs = octet::test::random_inputs(*graph, 5, 1);
-  const auto executor = Executor::create(*graph);
-  ASSERT_TRUE(executor.is_ok()) << executor.status().message();
-  const auto expected = (*executor)->run(inputs);
+  const auto expected = interpret(*graph, inputs);
   ASSERT_TRUE(expected.is_ok()) << expected.status().message();
   const auto module = module_of(*graph);
   ASSERT_NE(module, nullptr);
