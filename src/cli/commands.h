@@ -19,7 +19,7 @@ struct Common {
 
 void add_inspect(CLI::App& app, std::shared_ptr<Common> common);
 void add_quantize(CLI::App& app, std::shared_ptr<Common> common);
-// In a build without LibTorch these two say so and exit with 4.
+// In the program octet-training.
 void add_train(CLI::App& app, std::shared_ptr<Common> common);
 void add_qat(CLI::App& app, std::shared_ptr<Common> common);
 void add_eval(CLI::App& app, std::shared_ptr<Common> common);
@@ -33,6 +33,9 @@ void add_bench(CLI::App& app, std::shared_ptr<Common> common);
 // --json, --quiet and --threads, with the same words everywhere.
 void add_common_options(CLI::App& command, const std::shared_ptr<Common>& common);
 RunOptions run_options(const Common& common);
+
+// Parses, runs the command that was chosen, and gives the exit code of the process.
+int run_commands(CLI::App& app, const Common& common, int argc, char** argv);
 
 // Opens a data set for a network's inputs.
 Result<std::unique_ptr<Dataset>> open_data(const DataSpec& spec, const Graph& graph);
