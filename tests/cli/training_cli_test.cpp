@@ -103,7 +103,7 @@ TEST_F(TrainingCli, WrongInputIsRefusedInASentence) {
   write_npz_pair(40, 6);
   expect_refusal(octet("train " + good + " -q -o " + path("p")), 2, {"4 classes", "label"});
   write_npz_pair(40, 4, 1e30);
-  expect_refusal(octet("train " + good + " -q -o " + path("p")), 2, {"the loss became", "node"});
+  expect_refusal(octet("train " + good + " -q -o " + path("p")), 2, {"the loss became", "initial_lr"});
 }
 
 TEST_F(TrainingCli, ACheckpointOfAnotherNetworkIsRefused) {
