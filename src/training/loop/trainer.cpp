@@ -38,13 +38,14 @@ class Threads {
 Result<TrainResult> Trainer::run() {
   const Threads threads(job_.run.threads);
   OCTET_RETURN_IF_ERROR(set_up());
-  while (state_.step < total_steps()) OCTET_RETURN_IF_ERROR(run_epoch());
+  while (state_.step < total_steps() || is_unfinished()) OCTET_RETURN_IF_ERROR(run_epoch());
   return finish();
 }
 
 Status Trainer::run_epoch() {
-  const std::string stage = "epoch " + std::to_string(epoch() + 1) + "/" + std::to_string(recipe_.max_epochs);
-  const int64_t end = (epoch() + 1) * per_epoch_;
+  // A run that was interrupted while it validated comes back with all steps of the epoch done.
+  const int64_t end = is_unfinished() ? state_.step : (epoch() + 1) * per_epoch_;
+  const std::string stage = "epoch " + std::to_string(end / per_epoch_) + "/" + std::to_string(recipe_.max_epochs);
   auto begin = Clock::now();
   module_->train();
   int64_t images = 0;
@@ -195,12 +196,11 @@ Status Trainer::save_checkpoint() {
   return write_file_atomically(checkpoint_path(), bytes);
 }
 
-// An interruption in the middle of an accumulated or a finished epoch goes back to the checkpoint before it.
+// Between the batches of one optimizer step there is nothing to save: --resume goes back to the checkpoint before.
 Status Trainer::pause() {
-  const bool whole = at_boundary() && (state_.loss_count > 0) == (state_.step % per_epoch_ != 0);
-  if (whole) OCTET_RETURN_IF_ERROR(save_checkpoint());
-  const std::string where =
-      "interrupted in epoch " + std::to_string(epoch() + 1) + " after " + std::to_string(state_.step) + " steps";
+  if (at_boundary()) OCTET_RETURN_IF_ERROR(save_checkpoint());
+  const std::string where = "interrupted in epoch " + std::to_string(epoch() + (is_unfinished() ? 0 : 1)) +
+                            " after " + std::to_string(state_.step) + " steps";
   return cancelled(job_.folder.empty() ? where
                                        : where + "; --resume goes on from the checkpoint in '" + job_.folder + "'");
 }

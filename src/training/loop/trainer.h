@@ -47,6 +47,8 @@ class Trainer {
   Status reestimate();
 
   bool at_boundary() const { return state_.step % recipe_.batch_accumulate == 0 || state_.step % per_epoch_ == 0; }
+  // All steps of an epoch are done, and its validation is not.
+  bool is_unfinished() const { return state_.loss_count > 0 && state_.step % per_epoch_ == 0; }
   int64_t total_steps() const { return per_epoch_ * recipe_.max_epochs; }
   int epoch() const { return static_cast<int>(state_.step / per_epoch_); }
   double lr() const { return learning_rate(recipe_.lr, state_.step, per_epoch_, recipe_.max_epochs); }
