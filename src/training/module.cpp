@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "passes/pass.h"
 #include "training/module_impl.h"
 
 namespace octet::training {
@@ -18,10 +19,16 @@ Result<std::unique_ptr<TrainableModule::Impl>> make(const Graph& graph, const Qu
   impl->graph = graph;
   impl->options = options;
   impl->norm_mode = options.batch_norm;
-  if (plan != nullptr && !plan->fingerprint.empty() && plan->fingerprint != graph_fingerprint(graph))
-    return invalid_argument("the plan was made for another network (fingerprint " + plan->fingerprint +
-                            ", this one has " + graph_fingerprint(graph) + "); make a plan for this network");
-  OCTET_RETURN_IF_ERROR(impl->build(plan));
+  Graph folded = graph;
+  if (plan != nullptr && !plan->fingerprint.empty() && plan->fingerprint != graph_fingerprint(graph)) {
+    OCTET_RETURN_IF_ERROR(run_passes(folded).status());
+    impl->folds = plan->fingerprint == graph_fingerprint(folded);
+    if (!impl->folds)
+      return invalid_argument("the plan was made for another network (fingerprint " + plan->fingerprint +
+                              ", this one has " + graph_fingerprint(graph) + ", and " + graph_fingerprint(folded) +
+                              " with batch normalization folded); make a plan for this network");
+  }
+  OCTET_RETURN_IF_ERROR(impl->build(plan, impl->folds ? &folded : nullptr));
   if (options.freeze_batch_norm_after && *options.freeze_batch_norm_after <= 0)
     impl->norm_mode = BatchNormMode::kFrozen;
   return impl;
