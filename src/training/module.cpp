@@ -49,7 +49,11 @@ Result<std::unique_ptr<TrainableModule>> TrainableModule::create(const Graph& gr
 }
 
 Status TrainableModule::keep(const std::vector<std::string>& names) {
-  std::set<ValueId> ids;
+  std::set<ValueId> ids, made(impl_->graph.inputs.begin(), impl_->graph.inputs.end());
+  for (const Step& step : impl_->steps) {
+    const auto& outputs = impl_->graph.nodes[step.norm < 0 ? step.node : static_cast<size_t>(step.norm)].outputs;
+    made.insert(outputs.begin(), outputs.end());
+  }
   for (const std::string& name : names) {
     const ValueId id = impl_->graph.find_value(name);
     if (id == kNoValue) {
@@ -59,6 +63,10 @@ Status TrainableModule::keep(const std::vector<std::string>& names) {
           if (out != kNoValue) known.push_back(impl_->graph.value(out).name);
       return not_found("the network has no value '" + name + "'." + did_you_mean(name, known));
     }
+    if (made.count(id) == 0)
+      return invalid_argument("the value '" + name +
+                              "' is a constant, or part of a convolution that batch normalization "
+                              "is folded into; keep one that a step of the network makes");
     ids.insert(id);
   }
   impl_->keep = ids;

@@ -275,6 +275,8 @@ TEST(QatBatchNorm, LiveIsFrozenWhereTheStatisticsAgree) {
   fixed.weight_ranges = RangeLearning::kFixed;
   const auto module = quantized_module(graph, q.plan, fixed);
   ASSERT_TRUE(module->keep({"bn1_out"}).is_ok());
+  EXPECT_FALSE(module->keep({"conv1_out"}).is_ok());
+  ASSERT_TRUE(module->keep({"bn1_out"}).is_ok());
   const std::vector<at::Tensor> x = to_torch_all(octet::testing::random_inputs(graph, 3));
   const at::NoGradGuard guard;
   for (int i = 0; i < 4; ++i) {  // new statistics change the quantized weights, which change the statistics a little
