@@ -72,7 +72,9 @@ struct DistillationOptions {
   bool operator==(const DistillationOptions&) const = default;
 };
 
+// Fine-tuning folds batch norms first, and trains constants, unless the recipe has a batch_norm section.
 struct BatchNormOptions {
+  bool given = false;
   BatchNormPolicy mode = BatchNormPolicy::kLive;
   int64_t freeze_after_steps = 0;  // kFrozen
   int reestimate_batches = 32;     // kReestimated, before export

@@ -262,6 +262,7 @@ Status read_augmentation(const YamlNode& node, AugmentOptions* out) {
 
 Status read_batch_norm(const YamlNode& node, BatchNormOptions* out) {
   OCTET_ASSIGN(YamlMap map, YamlMap::open(node, "batch_norm"));
+  out->given = true;
   OCTET_RETURN_IF_ERROR(read_name(map, "mode", kBatchNormPolicys, &out->mode));
   OCTET_RETURN_IF_ERROR(read_whole(map, "freeze_after_steps", 0, kMost, &out->freeze_after_steps));
   OCTET_RETURN_IF_ERROR(read_whole(map, "reestimate_batches", 1, kMost, &out->reestimate_batches));

@@ -144,8 +144,8 @@ std::string describe_training(const TrainingRecipe& r) {
   add("clip_grad_norm", text_of(r.clip_grad_norm));
   add("batch_accumulate", text_of(r.batch_accumulate));
   add("seed", std::to_string(r.seed));
-  add("batch_norm", join({text_of(static_cast<int>(r.batch_norm.mode)), text_of(r.batch_norm.freeze_after_steps),
-                          text_of(r.batch_norm.reestimate_batches)},
+  add("batch_norm", join({text_of(r.batch_norm.given), text_of(static_cast<int>(r.batch_norm.mode)),
+                          text_of(r.batch_norm.freeze_after_steps), text_of(r.batch_norm.reestimate_batches)},
                          " "));
   add("ranges", text_of(static_cast<int>(r.ranges.learning)) + " " + text_of(r.ranges.lr_ratio));
   const DistillationOptions& d = r.distillation;

@@ -17,7 +17,8 @@ namespace {
 
 class Builder {
  public:
-  Builder(TrainableModule::Impl& m, const QuantizationPlan* plan) : m_(m), plan_(plan), graph_(m.graph) {}
+  Builder(TrainableModule::Impl& m, const QuantizationPlan* plan, const Graph* folded)
+      : m_(m), plan_(plan), folded_graph_(folded), graph_(m.graph) {}
 
   Status run() {
     OCTET_ASSIGN(const std::set<ValueId> learnable, learnable_constants(graph_, m_.options));
@@ -25,9 +26,10 @@ class Builder {
     std::map<std::string, int> quantizer_of;
     if (plan_ != nullptr) {
       OCTET_RETURN_IF_ERROR(m_.add_quantizers(*plan_, &quantizer_of));
-      collect_readers(quantizer_of);
+      OCTET_RETURN_IF_ERROR(collect_readers(quantizer_of));
     }
     const GraphIndex index(graph_);
+    if (folded_graph_ != nullptr) OCTET_RETURN_IF_ERROR(find_folded_norms(index));
     for (const Node& node : graph_.nodes)
       if (node.is("QuantizeLinear")) find_pair(node, index);
     for (size_t i = 0; i < graph_.nodes.size(); ++i) OCTET_RETURN_IF_ERROR(add_step(i));
@@ -68,13 +70,38 @@ class Builder {
     return Status::ok();
   }
 
-  void collect_readers(const std::map<std::string, int>& quantizer_of) {
+  Status collect_readers(const std::map<std::string, int>& quantizer_of) {
     for (const auto& [name, t] : plan_->tensors)
-      for (const TensorReader& reader : t.readers)
+      for (const TensorReader& reader : t.readers) {
+        if (graph_.find_node(reader.node) == nullptr)
+          return invalid_argument(
+              "the plan quantizes an input of node '" + reader.node +
+              "', which this network does not have; run all passes but fold_batch_norm on it first");
         if (const auto it = quantizer_of.find(name); it != quantizer_of.end())
           readers_[{reader.node, static_cast<size_t>(reader.input)}] = it->second;
+      }
     for (const NodePlan& n : plan_->nodes)
       if (n.integer_bias) integer_bias_.insert(n.name);
+    return Status::ok();
+  }
+
+  // Batch normalizations that the exported network has no more: each becomes part of the convolution before it.
+  Status find_folded_norms(const GraphIndex& index) {
+    for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+      const Node& bn = graph_.nodes[i];
+      if (!bn.is("BatchNormalization") || folded_graph_->find_node(bn.name) != nullptr) continue;
+      const int64_t p = index.producer(bn.inputs[0]);
+      bool constants = true;
+      for (size_t k = 1; k < 5; ++k) constants = constants && bn.has_input(k) && graph_.is_constant(bn.inputs[k]);
+      if (p < 0 || !graph_.nodes[static_cast<size_t>(p)].is("Conv") || index.uses(bn.inputs[0]).size() != 1 ||
+          !constants)
+        return unsupported(describe(bn) +
+                           ": batch normalization stays in quantization-aware training only right behind "
+                           "a Conv; fold it first (pass fold_batch_norm)");
+      norms_[static_cast<size_t>(p)] = static_cast<int64_t>(i);
+      absorbed_.insert(bn.name);
+    }
+    return Status::ok();
   }
 
   // A QuantizeLinear that only DequantizeLinear nodes with the same parameters read: the pair is one fake quantizer.
@@ -142,7 +169,7 @@ class Builder {
 
   // Nodes of constants alone are computed here, unless a parameter or a quantizer is among them.
   Result<bool> fold(const Node& node, const Step& step) {
-    if (node.is("Dropout") || step.pair >= 0 || paired_.count(node.name) != 0) return false;
+    if (step.norm >= 0 || node.is("Dropout") || step.pair >= 0 || paired_.count(node.name) != 0) return false;
     std::vector<const Tensor*> inputs;
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       const auto it = node.inputs[i] == kNoValue ? folded_.end() : folded_.find(node.inputs[i]);
@@ -160,8 +187,10 @@ class Builder {
 
   Status add_step(size_t i) {
     const Node& node = graph_.nodes[i];
+    if (absorbed_.count(node.name) != 0) return Status::ok();
     Step step;
     step.node = i;
+    if (const auto norm = norms_.find(i); norm != norms_.end()) step.norm = norm->second;
     for (size_t k = 0; k < node.inputs.size(); ++k) {
       const auto it = readers_.find({node.name, k});
       step.quantizers.push_back(it == readers_.end() ? -1 : it->second);
@@ -183,7 +212,7 @@ class Builder {
 
   // As insert_qdq does: only where both factors are integers.
   bool has_integer_bias(const Node& node, const Step& step) const {
-    if (integer_bias_.count(node.name) == 0 || node.inputs.size() < 3) return false;
+    if (integer_bias_.count(node.name) == 0 || (node.inputs.size() < 3 && step.norm < 0)) return false;
     if (step.quantizers[0] < 0 || step.quantizers[1] < 0) return false;
     const TensorPlan& x = m_.quantizers[static_cast<size_t>(step.quantizers[0])].plan;
     const TensorPlan& w = m_.quantizers[static_cast<size_t>(step.quantizers[1])].plan;
@@ -204,13 +233,18 @@ class Builder {
           m_.steps[s].release.push_back(id);
           released[static_cast<size_t>(id)] = true;
         }
-      for (ValueId id : node.outputs) m_.steps[s].wanted.push_back(id != kNoValue && read[static_cast<size_t>(id)]);
+      const auto& outputs =
+          m_.steps[s].norm < 0 ? node.outputs : graph_.nodes[static_cast<size_t>(m_.steps[s].norm)].outputs;
+      for (ValueId id : outputs) m_.steps[s].wanted.push_back(id != kNoValue && read[static_cast<size_t>(id)]);
     }
   }
 
   TrainableModule::Impl& m_;
   const QuantizationPlan* plan_;
+  const Graph* folded_graph_;
   const Graph& graph_;
+  std::map<size_t, int64_t> norms_;   // convolution -> the batch normalization that is part of it
+  std::set<std::string> absorbed_;    // names of these
   std::map<ValueId, Tensor> folded_;  // constants that training does not change
   std::map<std::pair<std::string, size_t>, int> readers_;
   std::set<std::string> integer_bias_;
@@ -220,9 +254,9 @@ class Builder {
 
 }  // namespace
 
-Status TrainableModule::Impl::build(const QuantizationPlan* plan) {
+Status TrainableModule::Impl::build(const QuantizationPlan* plan, const Graph* folded) {
   Status status;
-  const Status thrown = guarded([&] { status = Builder(*this, plan).run(); });
+  const Status thrown = guarded([&] { status = Builder(*this, plan, folded).run(); });
   return status.is_ok() ? thrown : status;
 }
 

@@ -267,7 +267,8 @@ at::Tensor fake_quantize(const at::Tensor& x, const at::Tensor& scale, const at:
                          const QuantizerSpec& spec) {
   check_scales(x, scale, zero_point, spec);
   // LibTorch 1.13 takes no undefined tensors here.
-  const at::Tensor zeros = zero_point.defined() ? zero_point : at::zeros(scale.sizes(), scale.options().dtype(at::kInt));
+  const at::Tensor zeros =
+      zero_point.defined() ? zero_point : at::zeros(scale.sizes(), scale.options().dtype(at::kInt));
   return FakeQuantize::apply(x.to(at::kFloat), scale, zeros, packed(spec)).to(x.scalar_type());
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "passes/pass.h"
 #include "training/module_impl.h"
 
 namespace octet::training {
@@ -18,10 +19,16 @@ Result<std::unique_ptr<TrainableModule::Impl>> make(const Graph& graph, const Qu
   impl->graph = graph;
   impl->options = options;
   impl->norm_mode = options.batch_norm;
-  if (plan != nullptr && !plan->fingerprint.empty() && plan->fingerprint != graph_fingerprint(graph))
-    return invalid_argument("the plan was made for another network (fingerprint " + plan->fingerprint +
-                            ", this one has " + graph_fingerprint(graph) + "); make a plan for this network");
-  OCTET_RETURN_IF_ERROR(impl->build(plan));
+  Graph folded = graph;
+  if (plan != nullptr && !plan->fingerprint.empty() && plan->fingerprint != graph_fingerprint(graph)) {
+    OCTET_RETURN_IF_ERROR(run_passes(folded).status());
+    impl->folds = plan->fingerprint == graph_fingerprint(folded);
+    if (!impl->folds)
+      return invalid_argument("the plan was made for another network (fingerprint " + plan->fingerprint +
+                              ", this one has " + graph_fingerprint(graph) + ", and " + graph_fingerprint(folded) +
+                              " with batch normalization folded); make a plan for this network");
+  }
+  OCTET_RETURN_IF_ERROR(impl->build(plan, impl->folds ? &folded : nullptr));
   if (options.freeze_batch_norm_after && *options.freeze_batch_norm_after <= 0)
     impl->norm_mode = BatchNormMode::kFrozen;
   return impl;
@@ -42,7 +49,11 @@ Result<std::unique_ptr<TrainableModule>> TrainableModule::create(const Graph& gr
 }
 
 Status TrainableModule::keep(const std::vector<std::string>& names) {
-  std::set<ValueId> ids;
+  std::set<ValueId> ids, made(impl_->graph.inputs.begin(), impl_->graph.inputs.end());
+  for (const Step& step : impl_->steps) {
+    const auto& outputs = impl_->graph.nodes[step.norm < 0 ? step.node : static_cast<size_t>(step.norm)].outputs;
+    made.insert(outputs.begin(), outputs.end());
+  }
   for (const std::string& name : names) {
     const ValueId id = impl_->graph.find_value(name);
     if (id == kNoValue) {
@@ -52,6 +63,10 @@ Status TrainableModule::keep(const std::vector<std::string>& names) {
           if (out != kNoValue) known.push_back(impl_->graph.value(out).name);
       return not_found("the network has no value '" + name + "'." + did_you_mean(name, known));
     }
+    if (made.count(id) == 0)
+      return invalid_argument("the value '" + name +
+                              "' is a constant, or part of a convolution that batch normalization "
+                              "is folded into; keep one that a step of the network makes");
     ids.insert(id);
   }
   impl_->keep = ids;

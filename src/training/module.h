@@ -46,7 +46,9 @@ class TrainableModule {
   // Parameters start as the graph's constants. Errors name the node and operator that cannot be trained, or the
   // pattern of the options that matches nothing.
   static Result<std::unique_ptr<TrainableModule>> create(const Graph& graph, const TrainableOptions& options = {});
-  // The same with the plan's fake quantizers; `plan` is finished (SelectiveQuantizer::finish) and of this graph.
+  // The same with the plan's fake quantizers; `plan` is finished (SelectiveQuantizer::finish) and of this graph, or
+  // of what run_passes() makes of it. In the second case batch normalizations behind convolutions stay, live or
+  // frozen, and the quantizers meet the folded weights; `graph` has seen all passes but fold_batch_norm.
   static Result<std::unique_ptr<TrainableModule>> create(const Graph& graph, const QuantizationPlan& plan,
                                                          const TrainableOptions& options = {});
   ~TrainableModule();

@@ -36,8 +36,14 @@ struct Step {
   bool integer_bias = false;    // input 2 becomes int32 codes of scale s_input * s_weight
   int pair = -1;                // a DequantizeLinear that ends a Q/DQ pair of the graph: its quantizer
   bool owns_statistics = false;
+  int64_t norm = -1;  // a Conv: the BatchNormalization node that is folded into it in the exported network
   std::vector<bool> wanted;
   std::vector<ValueId> release;  // values that nobody reads after this step
+};
+
+// The parameters and running statistics of a batch normalization.
+struct FoldedNorm {
+  at::Tensor scale, bias, mean, variance;
 };
 
 struct TrainableModule::Impl {
@@ -54,6 +60,7 @@ struct TrainableModule::Impl {
   std::set<ValueId> keep;
   std::map<ValueId, at::Tensor> kept;
 
+  bool folds = false;  // the plan is for the graph with batch normalizations folded
   bool training = false;
   BatchNormMode norm_mode = BatchNormMode::kLive;
   bool reestimating = false;
@@ -64,11 +71,14 @@ struct TrainableModule::Impl {
   bool channels_last = false;
 
   // build.cpp
-  Status build(const QuantizationPlan* plan);
+  // `folded`: the plan is for this graph with batch normalizations folded; null when it is for the graph itself.
+  Status build(const QuantizationPlan* plan, const Graph* folded);
   // quantizers.cpp
   Status add_quantizers(const QuantizationPlan& plan, std::map<std::string, int>* index);
   void add_quantizer(Quantizer quantizer);
   at::Tensor integer_bias(const Step& step, const at::Tensor& bias) const;
+  // folded_norm.cpp; the call's weight is the float one.
+  at::Tensor run_folded(const Step& step, Call call, const FoldedNorm& norm) const;
   // run.cpp; `tap` sees every value that a step makes.
   using Tap = std::function<void(const Node& node, size_t output, const at::Tensor& value)>;
   std::vector<at::Tensor> run(const std::vector<at::Tensor>& inputs, const Tap& tap);

@@ -5,6 +5,7 @@
 
 #include "arith/choose_params.h"
 #include "arith/quantize.h"
+#include "passes/pass.h"
 #include "quantization/params.h"
 #include "training/module_impl.h"
 
@@ -207,7 +208,9 @@ void update_extremes(const Graph& graph, const std::string& name, TensorRangeEnt
 
 Status TrainableModule::write_back(Graph& graph, QuantizationPlan* plan, Ranges* ranges) {
   OCTET_RETURN_IF_ERROR(write_back(graph));
-  const std::string fingerprint = graph_fingerprint(graph);
+  Graph exported = graph;
+  if (impl_->folds) OCTET_RETURN_IF_ERROR(run_passes(exported).status());
+  const std::string fingerprint = graph_fingerprint(exported);
   for (const Quantizer& q : impl_->quantizers) {
     const auto it = plan->tensors.find(q.name);
     if (it == plan->tensors.end() || q.stores_half()) continue;
@@ -222,10 +225,10 @@ Status TrainableModule::write_back(Graph& graph, QuantizationPlan* plan, Ranges*
     for (const std::string& member : members)
       if (const auto entry = ranges->tensors.find(member); entry != ranges->tensors.end()) {
         if (!kept) write_entry(q, e, how, &entry->second);
-        update_extremes(graph, member, &entry->second);
+        update_extremes(exported, member, &entry->second);
       }
   }
-  fit_integer_biases(graph, plan);
+  fit_integer_biases(exported, plan);
   plan->fingerprint = fingerprint;
   if (ranges != nullptr) ranges->fingerprint = fingerprint;
   // What was rounded, or raised for a bias, is what the module computes with from now on.

@@ -24,11 +24,12 @@ class Run {
     Call call{node, m_.graph.opset, {}, {}};
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       const ValueId id = node.inputs[i];
-      call.inputs.push_back(id == kNoValue ? at::Tensor() : input(id, step.quantizers[i]));
+      const bool raw = step.norm >= 0 && i == 1;  // quantized once it is folded
+      call.inputs.push_back(id == kNoValue ? at::Tensor() : input(id, raw ? -1 : step.quantizers[i]));
       const bool fixed = id != kNoValue && m_.graph.value(id).constant && !get(id).requires_grad();
       call.constants.push_back(fixed ? &*m_.graph.value(id).constant : nullptr);
     }
-    if (step.integer_bias && call.has(2)) call.inputs[2] = m_.integer_bias(step, call.inputs[2]);
+    if (step.integer_bias && call.has(2) && step.norm < 0) call.inputs[2] = m_.integer_bias(step, call.inputs[2]);
     call.training = m_.training && !m_.reestimating;
     call.norm = norm_run();
     call.average_factor = 1.0 / static_cast<double>(std::max<int64_t>(1, m_.reestimated_batches));
@@ -36,11 +37,12 @@ class Run {
     call.wanted = step.wanted;
     call.dtype = m_.dtype;
     call.device = m_.device;
-    std::vector<at::Tensor> outputs = compute(step, call);
-    for (size_t i = 0; i < node.outputs.size() && i < outputs.size(); ++i) {
-      if (node.outputs[i] == kNoValue || !outputs[i].defined()) continue;
-      if (tap_) tap_(node, i, outputs[i]);
-      put(node.outputs[i], outputs[i]);
+    const std::vector<at::Tensor> outputs = compute(step, call);
+    const Node& maker = step.norm < 0 ? node : m_.graph.nodes[static_cast<size_t>(step.norm)];
+    for (size_t i = 0; i < maker.outputs.size() && i < outputs.size(); ++i) {
+      if (maker.outputs[i] == kNoValue || !outputs[i].defined()) continue;
+      if (tap_) tap_(maker, i, outputs[i]);
+      put(maker.outputs[i], outputs[i]);
     }
     for (ValueId id : step.release) {
       values_[static_cast<size_t>(id)] = at::Tensor();
@@ -64,6 +66,10 @@ class Run {
   }
 
   std::vector<at::Tensor> compute(const Step& step, const Call& call) const {
+    if (step.norm >= 0) {
+      const std::vector<ValueId>& in = m_.graph.nodes[static_cast<size_t>(step.norm)].inputs;
+      return {m_.run_folded(step, call, {get(in[1]), get(in[2]), get(in[3]), get(in[4])})};
+    }
     if (step.pair >= 0) return {m_.quantizers[static_cast<size_t>(step.pair)].apply(call.in(0), call.training)};
     bool any = false, floating = false;
     for (const at::Tensor& t : call.inputs) {

@@ -78,7 +78,7 @@ regime: naive
   EXPECT_TRUE(r.mixed_precision);
   EXPECT_EQ(r.clip_grad_norm, 2.5);
   EXPECT_EQ(r.batch_accumulate, 4);
-  EXPECT_EQ(r.batch_norm, (BatchNormOptions{BatchNormPolicy::kReestimated, 10, 20}));
+  EXPECT_EQ(r.batch_norm, (BatchNormOptions{true, BatchNormPolicy::kReestimated, 10, 20}));
   EXPECT_EQ(r.distillation, (DistillationOptions{true, 2, 0.75, {"a", "b"}, 3}));
   EXPECT_EQ(r.ranges, (RangeOptions{RangeLearning::kPact, 0.5}));
   EXPECT_EQ(r.checkpoint_every_epochs, 2);

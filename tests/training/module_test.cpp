@@ -288,7 +288,7 @@ TEST(Finite, NamesTheFirstLayer) {
   large->train();
   const at::Tensor mean = by_name(large->buffers())["bn1.running_mean"].clone();
   const std::string found = large->first_non_finite({batch(1) * 100}).value();
-  EXPECT_EQ(found.substr(0, 47), "node 'conv2' (Conv): its output 'conv2_out' has ") << found;
+  EXPECT_EQ(found.substr(0, 48), "node 'conv2' (Conv): its output 'conv2_out' has ") << found;
   EXPECT_TRUE(at::equal(mean, by_name(large->buffers())["bn1.running_mean"]));
 }
 

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "octet/onnx.h"
+#include "passes/pass.h"
 #include "quantization/params.h"
 #include "quantization/small_networks.h"
 #include "training/support.h"
@@ -200,6 +201,110 @@ TEST(QatPlacement, QdqFilesRunAsTheyAre) {
     ASSERT_NE(module, nullptr);
     expect_exported(q.graph, *module);
   }
+}
+
+// conv -> batch norm, one with bias and one without, one grouped, with a residual addition.
+Graph norm_network() {
+  NetBuilder b;
+  const ValueId x = b.input("x", {4, 3, 8, 8});
+  const auto norm = [&](const std::string& name, ValueId in, int64_t c) {
+    Tensor variance(DType::kFloat32, {c});
+    for (int64_t i = 0; i < c; ++i) variance.data<float>()[i] = 0.5f + 0.1f * static_cast<float>(i);
+    return b.op(
+        "BatchNormalization", name,
+        {in, b.constant(name + ".weight", {c}, 1.0f), b.constant(name + ".bias", {c}, 0.2f),
+         b.constant(name + ".running_mean", {c}, 0.3f), b.graph.add_constant(name + ".running_var", variance)});
+  };
+  const ValueId a = b.relu("relu1", norm("bn1", b.conv("conv1", x, 3, 16), 16));
+  const ValueId plain = b.op("Conv", "conv2", {a, b.constant("conv2.weight", {16, 16, 3, 3}, 0.1f)},
+                             {{"pads", std::vector<int64_t>{1, 1, 1, 1}}});
+  const ValueId sum = b.relu("relu2", b.op("Add", "add", {norm("bn2", plain, 16), a}));
+  const ValueId dw = b.relu("relu3", norm("bn3", b.conv("dw", sum, 16, 16, 3, 16), 16));
+  const ValueId flat = b.op("Flatten", "flat", {b.op("GlobalAveragePool", "gap", {dw})});
+  return b.finish({b.op("Gemm", "fc", {flat, b.constant("fc.weight", {10, 16}), b.constant("fc.bias", {10})},
+                        {{"transB", int64_t{1}}})});
+}
+
+Graph folded(const Graph& graph) {
+  Graph out = graph;
+  const auto reports = run_passes(out);
+  EXPECT_TRUE(reports.is_ok()) << reports.status().message();
+  EXPECT_EQ(octet::testing::count_ops(out, "BatchNormalization"), 0);
+  return out;
+}
+
+// Batch normalization stays live while the quantizers meet the folded weights; the export is the folded network.
+TEST(QatBatchNorm, EqualsTheFoldedExportBeforeAndAfterTraining) {
+  for (const char* target : {"tensorrt", "onnxruntime"})
+    for (BatchNormMode mode : {BatchNormMode::kLive, BatchNormMode::kFrozen}) {
+      SCOPED_TRACE(std::string(target) + (mode == BatchNormMode::kLive ? " live" : " frozen"));
+      Graph graph = norm_network();
+      const QuantizationOptions options = integer_bias_options(target);
+      const Quantized q = quantize_all(folded(graph), options);
+      TrainableOptions learning;
+      learning.batch_norm = mode;
+      const auto module = quantized_module(graph, q.plan, learning);
+      ASSERT_NE(module, nullptr);
+      expect_exported(q.graph, *module);
+      train_steps(*module, graph, 4);
+      for (const NamedTensor& p : module->parameters()) EXPECT_TRUE(p.tensor.grad().defined()) << p.name;
+      QuantizationPlan plan = q.plan;
+      Ranges ranges = q.ranges;
+      const Status written = module->write_back(graph, &plan, &ranges);
+      ASSERT_TRUE(written.is_ok()) << written.message();
+      const auto statistics = graph.value(graph.find_value("bn1.running_mean")).constant;
+      EXPECT_EQ(same_bits(*statistics, *norm_network().value(graph.find_value("bn1.running_mean")).constant),
+                mode == BatchNormMode::kFrozen);
+      const SelectiveQuantizer quantizer(options);
+      const Graph after = folded(graph);
+      const auto exported = quantizer.quantize_module(after, plan);
+      ASSERT_TRUE(exported.is_ok()) << exported.status().message();
+      expect_exported(*exported, *module);
+      const auto finished = quantizer.finish(after, ranges);
+      ASSERT_TRUE(finished.is_ok()) << finished.status().message();
+      EXPECT_EQ(*serialize_onnx(*quantizer.quantize_module(after, *finished)), *serialize_onnx(*exported));
+    }
+}
+
+// With the batch's statistics equal to the running ones, live and frozen are the same function.
+TEST(QatBatchNorm, LiveIsFrozenWhereTheStatisticsAgree) {
+  const Graph graph = norm_network();
+  const Quantized q = quantize_all(folded(graph), options_for("tensorrt"));
+  TrainableOptions fixed;
+  fixed.activation_ranges = RangeLearning::kFixed;
+  fixed.weight_ranges = RangeLearning::kFixed;
+  const auto module = quantized_module(graph, q.plan, fixed);
+  ASSERT_TRUE(module->keep({"bn1_out"}).is_ok());
+  EXPECT_FALSE(module->keep({"conv1_out"}).is_ok());
+  ASSERT_TRUE(module->keep({"bn1_out"}).is_ok());
+  const std::vector<at::Tensor> x = to_torch_all(octet::testing::random_inputs(graph, 3));
+  const at::NoGradGuard guard;
+  for (int i = 0; i < 4; ++i) {  // new statistics change the quantized weights, which change the statistics a little
+    module->begin_reestimate();
+    ASSERT_TRUE(module->forward(x).is_ok());
+    ASSERT_TRUE(module->end_reestimate().is_ok());
+  }
+  ASSERT_TRUE(module->forward(x).is_ok());
+  const at::Tensor frozen = module->kept("bn1_out").clone();
+  module->train();
+  ASSERT_TRUE(module->forward(x).is_ok());
+  // The running variance is the one without bias: n / (n - 1) of the batch's, n = 256.
+  EXPECT_TRUE(at::allclose(module->kept("bn1_out"), frozen, 1e-2, 2e-2));
+}
+
+TEST(QatBatchNorm, WhatCannotStayIsNamed) {
+  NetBuilder b;
+  const ValueId x = b.input("x", {1, 16, 8, 8});
+  const ValueId up = b.op("ConvTranspose", "up", {x, b.constant("up.weight", {16, 16, 2, 2}, 0.2f)});
+  const Graph graph =
+      b.finish({b.op("BatchNormalization", "bn",
+                     {up, b.constant("g", {16}), b.constant("b", {16}), b.constant("m", {16}),
+                      b.graph.add_constant("v", Tensor::from<float>({16}, std::vector<float>(16, 1.0f)))})});
+  const Quantized q = quantize_all(folded(graph), options_for("tensorrt"));
+  const auto refused = TrainableModule::create(graph, q.plan);
+  ASSERT_FALSE(refused.is_ok());
+  EXPECT_EQ(refused.status().message().substr(0, 31), "node 'bn' (BatchNormalization):")
+      << refused.status().message();
 }
 
 TEST(QatState, GoesOnWhereItWas) {

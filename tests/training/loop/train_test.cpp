@@ -351,6 +351,37 @@ TEST_F(Train, QuantizationAwareTrainingWithAndWithoutLabels) {
   }
 }
 
+TEST_F(Train, FineTuningKeepsBatchNormsWhenTheRecipeSaysSo) {
+  const Graph start = small_network(3, 8, 3);
+  TrainJob j = job(start);
+  j.recipe.max_epochs = 6;
+  const auto trained = train_network(j);
+  ASSERT_TRUE(trained.is_ok()) << trained.status().message();
+  const auto data = open_dataset(spec("train"), network_inputs(start));
+  const auto val = open_dataset(spec("val"), network_inputs(start));
+  QuantizationOptions options;
+  options.regime = Regime::kNaive;
+  std::string folded;
+  for (const BatchNormOptions& norms : {BatchNormOptions{}, BatchNormOptions{true, BatchNormPolicy::kLive, 0, 1},
+                                        BatchNormOptions{true, BatchNormPolicy::kReestimated, 0, 6}}) {
+    QatJob q;
+    q.quantize.calibration = data->get();
+    q.quantize.evaluation = val->get();
+    q.quantize.run.threads = q.quantize.eval.run.threads = 2;
+    q.train = job(start);
+    q.train.recipe.batch_norm = norms;
+    q.train.recipe.max_epochs = 2;
+    q.train.recipe.lr.initial_lr = 0.005;
+    const auto r = quantization_aware_training(trained->graph, SelectiveQuantizer(options), q);
+    ASSERT_TRUE(r.is_ok()) << r.status().message();
+    for (const Node& node : r->trained.graph.nodes) EXPECT_NE(node.op_type, "BatchNormalization");
+    EXPECT_EQ(r->qat_eval->arithmetic, "integer");
+    EXPECT_GE(r->qat_eval->score(), r->ptq.float_eval->score() - 10);
+    if (folded.empty()) folded = bytes_of(r->trained.graph);
+    else EXPECT_NE(bytes_of(r->trained.graph), folded);
+  }
+}
+
 TEST_F(Train, TwoEpochsOfFashionMnistLowerTheLoss) {
   const std::string path = "/usr/share/datasets/fashion-mnist";
   if (!fs::exists(path)) GTEST_SKIP() << "Debian's package dataset-fashion-mnist is not installed";
