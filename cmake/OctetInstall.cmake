@@ -12,6 +12,8 @@ include(CMakePackageConfigHelpers)
 # Objects and outside libraries of all rooms.
 include(OctetBundle)
 get_property(octet_rooms GLOBAL PROPERTY OCTET_ROOMS)
+# The rooms that know LibTorch are archives of their own, Octet::training, so that nobody else links LibTorch.
+list(REMOVE_ITEM octet_rooms octet_training octet_training_loop)
 octet_bundle_of("${octet_rooms}" octet_bundle_objects octet_bundle_needs)
 
 # Header-only: used inside the rooms, not by those who link them.
@@ -43,6 +45,12 @@ if(TARGET octet)
   install(TARGETS octet RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
 install(TARGETS octet_bundle ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+if(TARGET octet-training)
+  install(TARGETS octet-training RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+if(TARGET octet_training)
+  install(TARGETS octet_training octet_training_loop ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
 if(TARGET octet_runtime)
   install(TARGETS octet_runtime octet_runtime_static LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})

@@ -71,6 +71,7 @@ struct QatOptions {
   double cosine_final_lr_ratio = 0.01;
   bool disable_phase_callbacks = true;
   bool disable_augmentations = false;
+  bool keep_optimizer = false;  // Octet's own key: do not change to SGD with momentum
   bool operator==(const QatOptions&) const = default;
 };
 

@@ -1,5 +1,5 @@
 // Conversions between float and the narrow floating formats: fp16, bf16, fp8 E4M3FN and E5M2 (arXiv 2209.05433, as
-// ONNX Cast defines them). All round to nearest, ties to even; subnormals are exact; NaN stays NaN with its sign.
+// ONNX Cast defines them), constexpr where CUDA kernels call them, too. All round to nearest, ties to even; subnormals are exact; NaN stays NaN with its sign.
 #pragma once
 
 #include <bit>
@@ -14,7 +14,7 @@ namespace small_float {
 // Code of |x| in a format of E exponent and M mantissa bits; |x| finite. The code may lie beyond the format's
 // largest.
 template <int E, int M>
-inline uint32_t encode_magnitude(uint32_t abs_bits) {
+constexpr uint32_t encode_magnitude(uint32_t abs_bits) {
   constexpr int kBias = (1 << (E - 1)) - 1;
   constexpr uint32_t kMinNormal = static_cast<uint32_t>(128 - kBias) << 23;
   if (abs_bits < kMinNormal) {
@@ -29,7 +29,7 @@ inline uint32_t encode_magnitude(uint32_t abs_bits) {
 
 // |value| of a finite code (sign bit removed).
 template <int E, int M>
-inline float decode_magnitude(uint32_t code) {
+constexpr float decode_magnitude(uint32_t code) {
   constexpr int kBias = (1 << (E - 1)) - 1;
   constexpr float kStep = std::bit_cast<float>(static_cast<uint32_t>(128 - kBias - M) << 23);
   if ((code >> M) == 0) return static_cast<float>(code) * kStep;
@@ -68,7 +68,7 @@ inline float bf16_to_float(uint16_t h) { return std::bit_cast<float>(static_cast
 
 // FLOAT8E4M3FN: no infinity, NaN is S.1111.111, largest 448. What rounds beyond 448 (infinities included) becomes 448
 // when saturating, else NaN.
-inline uint8_t float_to_e4m3(float x, bool saturate = true) {
+constexpr uint8_t float_to_e4m3(float x, bool saturate = true) {
   const uint32_t bits = std::bit_cast<uint32_t>(x);
   const uint32_t sign = bits >> 31 << 7;
   const uint32_t mag = bits & 0x7fffffffu;
@@ -77,7 +77,7 @@ inline uint8_t float_to_e4m3(float x, bool saturate = true) {
   return static_cast<uint8_t>(sign | (code <= 0x7eu ? code : (saturate ? 0x7eu : 0x7fu)));
 }
 
-inline float e4m3_to_float(uint8_t c) {
+constexpr float e4m3_to_float(uint8_t c) {
   const uint32_t sign = static_cast<uint32_t>(c & 0x80u) << 24;
   const uint32_t mag = c & 0x7fu;
   if (mag == 0x7fu) return std::bit_cast<float>(sign | 0x7fc00000u);
@@ -86,7 +86,7 @@ inline float e4m3_to_float(uint8_t c) {
 
 // FLOAT8E5M2: IEEE-like, largest 57344. What rounds beyond it (infinities included) becomes 57344 when saturating,
 // else infinity. NaN becomes S.11111.11.
-inline uint8_t float_to_e5m2(float x, bool saturate = true) {
+constexpr uint8_t float_to_e5m2(float x, bool saturate = true) {
   const uint32_t bits = std::bit_cast<uint32_t>(x);
   const uint32_t sign = bits >> 31 << 7;
   const uint32_t mag = bits & 0x7fffffffu;
@@ -95,7 +95,7 @@ inline uint8_t float_to_e5m2(float x, bool saturate = true) {
   return static_cast<uint8_t>(sign | (code <= 0x7bu ? code : (saturate ? 0x7bu : 0x7cu)));
 }
 
-inline float e5m2_to_float(uint8_t c) {
+constexpr float e5m2_to_float(uint8_t c) {
   const uint32_t sign = static_cast<uint32_t>(c & 0x80u) << 24;
   const uint32_t mag = c & 0x7fu;
   if (mag >= 0x7cu) return std::bit_cast<float>(sign | small_float::kFloatInf | ((mag & 3u) << 21));

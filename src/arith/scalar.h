@@ -3,7 +3,7 @@
 //
 // Preconditions shared by all: scale is finite and > 0; lo <= zero_point <= hi are codes of at most 16 bits (so that
 // the clamp bounds are exact floats and the rounding trick holds); the rounding mode is to-nearest-even and the file
-// is compiled without contraction and without fast-math.
+// is compiled without contraction and without fast-math. CUDA kernels (-fmad=false) call the same functions.
 //
 // This header is included by loops compiled per instruction set: it includes only <cstdint>, and all its functions
 // are always inlined, so that no shared copy built for a wider CPU can reach the linker.
@@ -11,7 +11,11 @@
 
 #include <cstdint>
 
+#ifdef __CUDACC__
+#define OCTET_ALWAYS_INLINE __host__ __device__ inline __attribute__((always_inline))
+#else
 #define OCTET_ALWAYS_INLINE inline __attribute__((always_inline))
+#endif
 
 namespace octet {
 

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
 
 #include "base/files.h"
 #include "cli/commands.h"
+#include "cli/job_data.h"
 #include "cli/network_file.h"
 #include "cli/report_json.h"
 #include "octet/onnx.h"
@@ -39,57 +39,6 @@ Result<QuantizationOptions> read_recipe(const Options& o) {
   if (!o.calibrator.empty()) q.calibrator_i = o.calibrator;
   if (o.batch_size > 0) q.calib_batch_size = o.batch_size;
   return q;
-}
-
-// Both data sets of a job. Data kinds with a training split calibrate on it and are evaluated on the test split,
-// unless the spec names one.
-struct JobData {
-  DataSpec spec;
-  std::unique_ptr<Dataset> calibration, evaluation;
-  std::string eval_name;
-  std::vector<std::string> notes;
-};
-
-std::vector<std::string> merged(std::vector<std::string> notes, const std::vector<std::string>& more) {
-  for (const std::string& note : more)
-    if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(note);
-  return notes;
-}
-
-Result<JobData> open_job_data(const Options& o, const Graph& graph) {
-  JobData d;
-  if (!o.data.empty()) {
-    OCTET_ASSIGN(d.spec, load_data_spec(o.data));
-    DataSpec calibration = d.spec;
-    const bool has_splits = d.spec.kind == DataKind::kIdx || d.spec.kind == DataKind::kCifar10;
-    const bool free_split = has_splits && d.spec.split.empty() && std::filesystem::is_directory(d.spec.path);
-    if (free_split) calibration.split = "train";
-    Result<std::unique_ptr<Dataset>> opened = open_data(calibration, graph);
-    if (free_split && !opened.is_ok() && opened.status().code() == StatusCode::kNotFound) {
-      d.notes.push_back(
-          "there is no training split, so the ranges come from the images that the accuracy is measured on");
-      opened = open_data(d.spec, graph);
-    }
-    OCTET_RETURN_IF_ERROR(opened.status());
-    d.calibration = std::move(opened).value();
-    d.notes = merged(std::move(d.notes), d.calibration->notes());
-  }
-  if (o.no_eval) return d;
-  DataSpec evaluation = d.spec;
-  d.eval_name = o.eval_data.empty() ? o.data : o.eval_data;
-  if (!o.eval_data.empty()) {
-    OCTET_ASSIGN(evaluation, load_data_spec(o.eval_data));
-    d.spec.detection = evaluation.detection;
-  }
-  if (d.eval_name.empty()) return d;
-  OCTET_ASSIGN(d.evaluation, open_data(evaluation, graph));
-  d.notes = merged(std::move(d.notes), d.evaluation->notes());
-  if (!d.evaluation->has_labels() && !d.evaluation->has_boxes()) {
-    d.evaluation = nullptr;
-    d.notes.push_back(
-        "the data has no labels, so no accuracy was measured; 'octet compare' shows how close the two networks are");
-  }
-  return d;
 }
 
 std::string numbers_of(const QuantizationPlan& plan, const Graph& graph, const std::string& node_name, size_t input) {
@@ -176,15 +125,6 @@ Status save_all(const QuantizeResult& r, QuantizeSummary summary, bool from_plan
   return files.commit();
 }
 
-// What the files cost is known only when they are there.
-Status measure_files(QuantizeSummary* s) {
-  if (std::filesystem::is_regular_file(s->model)) {  // a pipe cannot be read again
-    OCTET_ASSIGN(s->float_bytes, onnx_bytes(s->model));
-  }
-  OCTET_ASSIGN(s->quantized_bytes, onnx_bytes(s->output_folder + "/model_int8.onnx"));
-  return Status::ok();
-}
-
 QuantizeSummary summarize(const Options& o, const QuantizationOptions& q, const JobData& data,
                           const QuantizeResult& r) {
   QuantizeSummary s;
@@ -247,7 +187,7 @@ Result<int> run(const Options& o, const Common& common) {
   SelectiveQuantizer quantizer(q);
   for (const std::string& pattern : o.skip) OCTET_RETURN_IF_ERROR(quantizer.register_skip_quantization(pattern));
   QuantizeJob job;
-  OCTET_ASSIGN(const JobData data, open_job_data(o, graph));
+  OCTET_ASSIGN(const JobData data, open_job_data(o.data, o.eval_data, o.no_eval, graph));
   if (o.max_drop >= 0 && data.evaluation == nullptr)
     return invalid_argument("--max-drop needs labelled data to measure the accuracy on; give it with --eval-data");
   job.calibration = data.calibration.get();

@@ -19,6 +19,9 @@ struct Common {
 
 void add_inspect(CLI::App& app, std::shared_ptr<Common> common);
 void add_quantize(CLI::App& app, std::shared_ptr<Common> common);
+// In the program octet-training.
+void add_train(CLI::App& app, std::shared_ptr<Common> common);
+void add_qat(CLI::App& app, std::shared_ptr<Common> common);
 void add_eval(CLI::App& app, std::shared_ptr<Common> common);
 void add_compare(CLI::App& app, std::shared_ptr<Common> common);
 void add_export_ranges(CLI::App& app, std::shared_ptr<Common> common);
@@ -31,6 +34,9 @@ void add_zoo(CLI::App& app, std::shared_ptr<Common> common);
 // --json, --quiet and --threads, with the same words everywhere.
 void add_common_options(CLI::App& command, const std::shared_ptr<Common>& common);
 RunOptions run_options(const Common& common);
+
+// Parses, runs the command that was chosen, and gives the exit code of the process.
+int run_commands(CLI::App& app, const Common& common, int argc, char** argv);
 
 // Opens a data set for a network's inputs.
 Result<std::unique_ptr<Dataset>> open_data(const DataSpec& spec, const Graph& graph);

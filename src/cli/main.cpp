@@ -1,27 +1,6 @@
 // octet: quantizes trained ONNX networks, proves what they lost, and compiles and runs them.
-#include <fmt/format.h>
-
-#include <system_error>
-
 #include "cli/commands.h"
-
-namespace octet::cli {
-
-void add_common_options(CLI::App& command, const std::shared_ptr<Common>& common) {
-  command.add_flag("--json", common->json, "print one JSON document to stdout instead of tables");
-  command.add_flag("-q,--quiet", common->quiet, "no progress");
-  command.add_option("--threads", common->threads, "worker threads; 0: one per core")->check(CLI::Range(0, 1024));
-}
-
-RunOptions run_options(const Common& common) {
-  return {common.threads, progress_sink(common.quiet || common.json), cancel_on_interrupt()};
-}
-
-Result<std::unique_ptr<Dataset>> open_data(const DataSpec& spec, const Graph& graph) {
-  return open_dataset(spec, network_inputs(graph));
-}
-
-}  // namespace octet::cli
+#include "cli/training_program.h"
 
 namespace {
 
@@ -41,12 +20,14 @@ Exit codes: 0 success, 1 internal error, 2 wrong usage or recipe, 3 file or name
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Octet quantizes trained ONNX networks to INT8, measures what it costs, and runs them."};
+  if (const std::optional<int> code = octet::cli::run_training_program(argc, argv)) return *code;
+  CLI::App app{"Octet trains networks, quantizes them to INT8, measures what it costs, and runs them."};
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string("octet ") + OCTET_VERSION);
   app.footer(kFooter);
   auto common = std::make_shared<octet::cli::Common>();
   octet::cli::add_quantize(app, common);
+  octet::cli::add_training_commands(app);
   octet::cli::add_eval(app, common);
   octet::cli::add_compare(app, common);
   octet::cli::add_inspect(app, common);
@@ -56,16 +37,5 @@ int main(int argc, char** argv) {
   octet::cli::add_run(app, common);
   octet::cli::add_bench(app, common);
   octet::cli::add_zoo(app, common);
-  try {
-    app.parse(argc, argv);
-    return octet::cli::flushed(common->exit);
-  } catch (const CLI::ParseError& e) {
-    const int code = app.exit(e);
-    return code == 0 ? octet::cli::flushed(octet::cli::kSuccess) : octet::cli::kUsage;
-  } catch (const std::system_error& e) {
-    return octet::cli::output_lost(e.code().message());
-  } catch (const std::exception& e) {
-    fmt::print(stderr, "octet: internal error: {}\n", e.what());
-    return octet::cli::kInternalFailure;
-  }
+  return octet::cli::run_commands(app, *common, argc, argv);
 }

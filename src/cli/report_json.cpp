@@ -33,6 +33,21 @@ Json eval_object(const EvalReport& r) {
   return j;
 }
 
+Json epochs_array(const std::vector<EpochRecord>& epochs) {
+  Json list = Json::array();
+  for (const EpochRecord& e : epochs) {
+    Json j = {{"epoch", e.epoch}, {"step", e.step}, {"lr", e.lr}, {"train_loss", e.train_loss}};
+    if (e.val_loss) j["val_loss"] = *e.val_loss;
+    if (e.val_top1) j["val_top1"] = *e.val_top1;
+    if (e.val_top5) j["val_top5"] = *e.val_top5;
+    j["seconds"] = e.seconds;
+    j["images_per_second"] = e.images_per_second;
+    j["best"] = e.best;
+    list.push_back(std::move(j));
+  }
+  return list;
+}
+
 }  // namespace
 
 std::string eval_json(const std::string& model, const EvalReport& report) {
@@ -88,12 +103,35 @@ std::string quantize_json(const QuantizeSummary& s) {
   j["total_seconds"] = s.total_seconds;
   j["peak_memory_bytes"] = s.peak_memory_bytes;
   if (s.float_eval) j["float"] = eval_object(*s.float_eval);
+  if (s.ptq_eval) j["ptq"] = eval_object(*s.ptq_eval);
   if (s.quantized_eval) j["quantized"] = eval_object(*s.quantized_eval);
   if (s.agreement) j["agreement"] = *s.agreement;
   j["decisions"] = s.decisions;
   j["warnings"] = Json::array();
   for (const QuantizationWarning& w : s.warnings)
     j["warnings"].push_back({{"node", w.node}, {"tensor", w.tensor}, {"message", w.message}});
+  j["notes"] = s.notes;
+  if (s.epochs.empty()) return j.dump(2, ' ', false, Json::error_handler_t::replace);
+  j["recipe_changes"] = Json::array();
+  for (const RecipeChange& c : s.recipe_changes)
+    j["recipe_changes"].push_back({{"key", c.key}, {"before", c.before}, {"after", c.after}, {"why", c.why}});
+  j["epochs"] = epochs_array(s.epochs);
+  j["best_epoch"] = s.best_epoch;
+  return j.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string train_json(const TrainSummary& s) {
+  Json j;
+  j["recipe"] = s.recipe;
+  j["network"] = s.network;
+  j["output"] = s.output_folder;
+  j["device"] = s.device;
+  j["parameters"] = s.parameters;
+  j["epochs"] = epochs_array(s.epochs);
+  j["best_epoch"] = s.best_epoch;
+  j["best_by"] = s.score_name;
+  if (s.eval) j["eval"] = eval_object(*s.eval);
+  j["total_seconds"] = s.total_seconds;
   j["notes"] = s.notes;
   return j.dump(2, ' ', false, Json::error_handler_t::replace);
 }

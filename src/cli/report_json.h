@@ -4,6 +4,7 @@
 #include <string>
 
 #include "octet/pipeline.h"
+#include "octet/train.h"
 
 namespace octet::cli {
 
@@ -24,8 +25,26 @@ struct QuantizeSummary {
   std::map<std::string, int64_t> decisions;  // node decision -> number of nodes
   std::vector<QuantizationWarning> warnings;
   std::vector<std::string> notes;
+  // Of `octet qat`, whose quantized_eval is the fine-tuned network's.
+  std::optional<EvalReport> ptq_eval;
+  std::vector<RecipeChange> recipe_changes;
+  std::vector<EpochRecord> epochs;
+  int best_epoch = 0;
 };
 std::string quantize_json(const QuantizeSummary& summary);
+
+// What `octet train` did: run.json, and its --json output.
+struct TrainSummary {
+  std::string recipe, network, output_folder, device;
+  int64_t parameters = 0;  // trained numbers, running statistics left out
+  std::vector<EpochRecord> epochs;
+  int best_epoch = 0;
+  std::string score_name;
+  std::optional<EvalReport> eval;  // of model.onnx, by the float executor
+  double total_seconds = 0;
+  std::vector<std::string> notes;
+};
+std::string train_json(const TrainSummary& summary);
 
 // Peak resident memory of this process.
 int64_t peak_memory_bytes();

@@ -1,3 +1,5 @@
+#include "data/data_spec.h"
+
 #include <filesystem>
 
 #include "base/text.h"
@@ -30,6 +32,12 @@ std::string beside(const fs::path& folder, const std::string& path) {
   return (folder / path).string();
 }
 
+void place_beside(const fs::path& folder, DataSpec* spec) {
+  spec->path = beside(folder, spec->path);
+  spec->class_names = beside(folder, spec->class_names);
+  if (spec->kind != DataKind::kNpz) spec->labels = beside(folder, spec->labels);  // in an npz it names an array
+}
+
 // An unknown key is named before its value is looked at.
 Status read_key(const std::string& key, const YamlNode& value, SpecSection section, DataSpec* spec) {
   Status set = set_spec_key(spec, section, key, {});
@@ -56,11 +64,10 @@ Status read_inputs(const YamlNode& node, DataSpec* spec) {
   return Status::ok();
 }
 
-Result<DataSpec> from_yaml(const std::string& path) {
-  OCTET_ASSIGN(const YamlNode root, load_yaml(path));
+Result<DataSpec> from_map(const YamlNode& root, const std::string& source, const fs::path& folder) {
   if (!root.is_map()) return root.error("a data spec must be a map of keys and values, such as 'kind: folder'");
   DataSpec spec;
-  spec.source = path;
+  spec.source = source;
   bool has_kind = false;
   for (const auto& [key, value] : root.entries()) {
     if (key == "preprocess") {
@@ -77,11 +84,13 @@ Result<DataSpec> from_yaml(const std::string& path) {
   if (!has_kind) return root.error("the data spec has no 'kind' (idx, cifar10, folder, npy, npz or yolo)");
   const Status checked = check_spec(spec);
   if (!checked.is_ok()) return root.error(checked.message());
-  const fs::path folder = fs::path(path).parent_path();
-  spec.path = beside(folder, spec.path);
-  spec.class_names = beside(folder, spec.class_names);
-  if (spec.kind != DataKind::kNpz) spec.labels = beside(folder, spec.labels);  // in an npz it names an array
+  place_beside(folder, &spec);
   return spec;
+}
+
+Result<DataSpec> from_yaml(const std::string& path) {
+  OCTET_ASSIGN(const YamlNode root, load_yaml(path));
+  return from_map(root, path, fs::path(path).parent_path());
 }
 
 Status read_query(const std::string& query, DataSpec* spec) {
@@ -125,11 +134,25 @@ Status not_a_spec(const std::string& text) {
   return not_found("there is no data spec '" + text + "'; " + forms);
 }
 
+bool names_yaml_file(const std::string& text) {
+  const std::string low = to_lower(text);
+  return low.ends_with(".yaml") || low.ends_with(".yml");
+}
+
 }  // namespace
 
+Result<DataSpec> read_data_spec(const YamlNode& node, const std::string& folder) {
+  if (!node.is_scalar()) return from_map(node, node.place(), folder);
+  OCTET_ASSIGN(const std::string text, node.as_string());
+  const bool file = names_yaml_file(text);
+  Result<DataSpec> spec = load_data_spec(file ? beside(folder, text) : text);
+  if (!spec.is_ok()) return spec.status().at(node.place());
+  if (!file) place_beside(folder, &*spec);
+  return spec;
+}
+
 Result<DataSpec> load_data_spec(const std::string& text) {
-  const std::string low = to_lower(text);
-  if (low.ends_with(".yaml") || low.ends_with(".yml")) return from_yaml(text);
+  if (names_yaml_file(text)) return from_yaml(text);
   const size_t colon = text.find(':');
   Result<DataKind> kind = data_kind_from_name(text.substr(0, colon));
   if (colon == std::string::npos || !kind.is_ok()) return not_a_spec(text);

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "arith/choose_params.h"
+#include "arith/float_formats.h"
 #include "arith/quantize.h"
 #include "quantization/network.h"
 
@@ -16,7 +18,9 @@ DType signed_type(DType t) {
   return t == DType::kUint4 ? DType::kInt4 : t == DType::kUint8 ? DType::kInt8 : DType::kInt16;
 }
 
-ScaleZero scale_of(float lo, float hi, const TensorPlan& t) {
+}  // namespace
+
+ScaleZero scale_of_range(float lo, float hi, const TensorPlan& t) {
   if (!t.symmetric) return affine_params(lo, hi, t.dtype, t.narrow_range);
   const float amax = std::max(-lo, hi);
   if (!is_unsigned(t.dtype) || lo >= 0) return symmetric_params(amax, t.dtype, t.narrow_range);
@@ -25,6 +29,47 @@ ScaleZero scale_of(float lo, float hi, const TensorPlan& t) {
   p.zero_point = (code_range(t.dtype).hi + 1) / 2;
   return p;
 }
+
+namespace {
+
+float nudged(float x, int steps) {
+  for (; steps > 0; --steps) x = std::nextafter(x, std::numeric_limits<float>::infinity());
+  for (; steps < 0; ++steps) x = std::nextafter(x, -std::numeric_limits<float>::infinity());
+  return x;
+}
+
+// The range of the codes, one end computed and the other its mirror image or 0 where the type is symmetric.
+RangeForScale range_of_codes(float scale, int32_t zero_point, const TensorPlan& t, int lo_steps, int hi_steps) {
+  const bool fp8 = dtype_is_float(t.dtype);
+  const CodeRange codes = code_range(t.dtype, t.narrow_range);
+  RangeForScale r;
+  if (!t.symmetric && !fp8) {
+    r.lo = nudged(static_cast<float>(codes.lo - zero_point) * scale, lo_steps);
+    r.hi = nudged(static_cast<float>(codes.hi - zero_point) * scale, hi_steps);
+  } else {
+    const bool mirrored = is_unsigned(t.dtype) && zero_point != 0;
+    const DType type = mirrored ? signed_type(t.dtype) : t.dtype;
+    const float most = fp8 ? fp8_max(type) : static_cast<float>(code_range(type, t.narrow_range).hi);
+    r.hi = nudged(most * scale, hi_steps);
+    r.lo = is_unsigned(t.dtype) && !mirrored ? 0.0f : -r.hi;
+  }
+  r.params = scale_of_range(r.lo, r.hi, t);
+  return r;
+}
+
+}  // namespace
+
+RangeForScale range_for_scale(float scale, int32_t zero_point, const TensorPlan& t) {
+  constexpr int kSteps[] = {0, 1, -1, 2, -2};
+  for (int hi : kSteps)
+    for (int lo : kSteps) {
+      const RangeForScale r = range_of_codes(scale, zero_point, t, lo, hi);
+      if (r.params.scale == scale && r.params.zero_point == zero_point) return r;
+    }
+  return range_of_codes(scale, zero_point, t, 0, 0);
+}
+
+namespace {
 
 Status check_entry(const std::string& name, const TensorRangeEntry& e, size_t expected) {
   const std::string place = "/tensors/" + name;
@@ -78,7 +123,7 @@ Status assign_weight(const Graph& graph, const std::string& name, const TensorRa
   }
   int degenerate = 0;
   for (size_t i = 0; i < entry.lo.size(); ++i) {
-    const ScaleZero p = scale_of(entry.lo[i], entry.hi[i], *t);
+    const ScaleZero p = scale_of_range(entry.lo[i], entry.hi[i], *t);
     t->params.scale.push_back(p.scale);
     t->params.zero_point.push_back(p.zero_point);
     any_zero_point = any_zero_point || p.zero_point != 0;
@@ -105,7 +150,7 @@ Status assign_joined(const Ranges& ranges, TensorPlan* t, QuantizationPlan* plan
     lo = std::min(lo, entry.lo[0]);
     hi = std::max(hi, entry.hi[0]);
   }
-  const ScaleZero p = scale_of(lo, hi, *t);
+  const ScaleZero p = scale_of_range(lo, hi, *t);
   t->params = {};
   t->params.dtype = t->dtype;
   t->params.scale = {p.scale};

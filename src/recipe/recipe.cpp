@@ -7,6 +7,7 @@
 #include "quantization/embedded_files.h"
 #include "quantization/settings.h"
 #include "quantization/target.h"
+#include "recipe/quantization_keys.h"
 #include "recipe/recipe_rules.h"
 #include "yaml/yaml_reader.h"
 
@@ -142,7 +143,7 @@ Status read_quantization_params(const YamlNode& node, QuantizationOptions* optio
 
 constexpr const char* kQatKeys[] = {"batch_size_divisor",    "max_epochs_divisor",    "lr_decay_factor",
                                     "warmup_epochs_divisor", "cosine_final_lr_ratio", "disable_phase_callbacks",
-                                    "disable_augmentations"};
+                                    "disable_augmentations", "keep_optimizer"};
 
 Status read_qat_keys(YamlMap& map, QatOptions* qat) {
   OCTET_RETURN_IF_ERROR(map.read("batch_size_divisor", &qat->batch_size_divisor));
@@ -152,11 +153,18 @@ Status read_qat_keys(YamlMap& map, QatOptions* qat) {
   OCTET_RETURN_IF_ERROR(map.read("cosine_final_lr_ratio", &qat->cosine_final_lr_ratio));
   OCTET_RETURN_IF_ERROR(map.read("disable_phase_callbacks", &qat->disable_phase_callbacks));
   OCTET_RETURN_IF_ERROR(map.read("disable_augmentations", &qat->disable_augmentations));
+  OCTET_RETURN_IF_ERROR(map.read("keep_optimizer", &qat->keep_optimizer));
   for (const char* key : {"batch_size_divisor", "max_epochs_divisor", "warmup_epochs_divisor"}) {
     const YamlNode* value = map.find(key);
     int64_t divisor = 1;
     OCTET_RETURN_IF_ERROR(map.read(key, &divisor));
     if (divisor < 1) return value->error(std::string(key) + " must be at least 1");
+  }
+  for (const char* key : {"lr_decay_factor", "cosine_final_lr_ratio"}) {
+    const YamlNode* value = map.find(key);
+    double factor = 1;
+    OCTET_RETURN_IF_ERROR(map.read(key, &factor));
+    if (factor < 0 || factor > 1) return value->error(std::string(key) + " must lie between 0 and 1");
   }
   return Status::ok();
 }
@@ -214,7 +222,18 @@ constexpr const char* kTrainingKeys[] = {"defaults",
                                          "device",
                                          "checkpoint_path",
                                          "usage",
-                                         "variable_set"};
+                                         "variable_set",
+                                         "purpose",
+                                         "task",
+                                         "network",
+                                         "train_data",
+                                         "val_data",
+                                         "augmentation",
+                                         "distillation",
+                                         "batch_norm",
+                                         "checkpoints",
+                                         "ranges",
+                                         "seed"};
 
 // Skips the training part of a whole recipe, with a note, when there is a quantization part to read.
 Status skip_training_keys(YamlMap& map, QuantizationOptions* options) {
@@ -266,9 +285,7 @@ void add_notes(QuantizationOptions* options) {
 
 }  // namespace
 
-Result<QuantizationOptions> parse_recipe(const std::string& text, const std::string& source) {
-  OCTET_ASSIGN(const YamlNode root, parse_yaml(text, source));
-  OCTET_ASSIGN(YamlMap map, YamlMap::open(root, "the recipe"));
+Result<QuantizationOptions> read_quantization_keys(YamlMap& map, const std::string& source) {
   QuantizationOptions options;
   OCTET_RETURN_IF_ERROR(read_shared_keys(map, &options));
   OCTET_RETURN_IF_ERROR(read_own_keys(map, &options));
@@ -277,10 +294,17 @@ Result<QuantizationOptions> parse_recipe(const std::string& text, const std::str
   if (const YamlNode* node = map.find("pre_launch_callbacks_list"))
     OCTET_RETURN_IF_ERROR(read_callbacks(*node, &options));
   OCTET_RETURN_IF_ERROR(read_bare_qat(map, &options));
-  OCTET_RETURN_IF_ERROR(skip_training_keys(map, &options));
-  OCTET_RETURN_IF_ERROR(map.finish());
   const Status valid = check_options(options);  // rules carry their own lines; the rest was checked where it was read
   if (!valid.is_ok()) return valid.message().starts_with(source) ? valid : valid.at(source);
+  return options;
+}
+
+Result<QuantizationOptions> parse_recipe(const std::string& text, const std::string& source) {
+  OCTET_ASSIGN(const YamlNode root, parse_yaml(text, source));
+  OCTET_ASSIGN(YamlMap map, YamlMap::open(root, "the recipe"));
+  OCTET_ASSIGN(QuantizationOptions options, read_quantization_keys(map, source));
+  OCTET_RETURN_IF_ERROR(skip_training_keys(map, &options));
+  OCTET_RETURN_IF_ERROR(map.finish());
   add_notes(&options);
   return options;
 }

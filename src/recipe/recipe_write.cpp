@@ -66,7 +66,8 @@ std::string qat_block(const QatOptions& qat) {
          "\n      warmup_epochs_divisor: " + std::to_string(qat.warmup_epochs_divisor) +
          "\n      cosine_final_lr_ratio: " + number(qat.cosine_final_lr_ratio) +
          "\n      disable_phase_callbacks: " + boolean(qat.disable_phase_callbacks) +
-         "\n      disable_augmentations: " + boolean(qat.disable_augmentations) + "\n";
+         "\n      disable_augmentations: " + boolean(qat.disable_augmentations) +
+         "\n      keep_optimizer: " + boolean(qat.keep_optimizer) + "\n";
 }
 
 std::string selective_block(const QuantizationOptions& o) {

@@ -258,7 +258,7 @@ OpResult run_resize(const Tensor& x, const std::vector<SampledAxis>& sampled, co
 
 // Upsample (scales as attribute in opset 7, as input in opset 9) and Resize of opset 10: asymmetric, nearest is
 // floor.
-OpResult upsample(const OpArgs& args) {
+Result<ResizePlan> upsample_plan(const OpArgs& args) {
   OCTET_RETURN_IF_ERROR(need_inputs(args, 1));
   const Tensor& x = args.in(0);
   SamplingOptions o{.nearest = NearestMode::kFloor, .coordinates = CoordinateMode::kAsymmetric};
@@ -275,20 +275,27 @@ OpResult upsample(const OpArgs& args) {
   std::vector<size_t> axes(sampled.size());
   std::iota(axes.begin(), axes.end(), size_t{0});
   OCTET_RETURN_IF_ERROR(apply_scales(scales, axes, sampled));
-  return run_resize(x, sampled, o);
+  return ResizePlan{o, sampled};
 }
 
 OpResult resize(const OpArgs& args) {
-  if (args.opset < 11) return upsample(args);
-  OCTET_RETURN_IF_ERROR(need_inputs(args, 1));
-  OCTET_ASSIGN(const SamplingOptions options, read_options(args.node));
-  OCTET_ASSIGN(const std::vector<SampledAxis> sampled, sampled_axes(args, options));
-  return run_resize(args.in(0), sampled, options);
+  OCTET_ASSIGN(const ResizePlan plan, resize_plan(args));
+  return run_resize(args.in(0), plan.axes, plan.options);
 }
 
-constexpr RefOpEntry kOps[] = {{"Resize", resize}, {"Upsample", upsample}};
+constexpr RefOpEntry kOps[] = {{"Resize", resize}, {"Upsample", resize}};
 
 }  // namespace
+
+Result<ResizePlan> resize_plan(const OpArgs& args) {
+  if (args.opset < 11 || args.node.op_type == "Upsample") return upsample_plan(args);
+  OCTET_RETURN_IF_ERROR(need_inputs(args, 1));
+  ResizePlan plan;
+  OCTET_ASSIGN(plan.options, read_options(args.node));
+  OCTET_ASSIGN(plan.axes, sampled_axes(args, plan.options));
+  return plan;
+}
+
 }  // namespace nn
 
 std::span<const RefOpEntry> nn_resize_ops() { return nn::kOps; }

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/ref/ref_op.h"
 #include "octet/tensor.h"
 
 namespace octet::nn {
@@ -59,5 +60,12 @@ struct Tap {
 Result<int64_t> tap_count(const SampledAxis& axis, const SamplingOptions& options);
 // Linear or cubic weights, which sum to 1.
 std::vector<Tap> interpolation_taps(const SampledAxis& axis, const SamplingOptions& options, double coordinate);
+
+// What a Resize or Upsample node does: one entry of `axes` per axis of input 0, of which only the shape is looked at.
+struct ResizePlan {
+  SamplingOptions options;
+  std::vector<SampledAxis> axes;
+};
+Result<ResizePlan> resize_plan(const OpArgs& args);
 
 }  // namespace octet::nn

@@ -1,0 +1,139 @@
+// octet train: from data and a recipe to a trained network.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <filesystem>
+
+#include "base/files.h"
+#include "cli/commands.h"
+#include "cli/job_data.h"
+#include "cli/recipe_network.h"
+#include "cli/report_json.h"
+#include "cli/training_output.h"
+#include "octet/onnx.h"
+
+namespace octet::cli {
+namespace {
+
+struct Options {
+  std::string recipe, output, device = "cpu", data, val_data;
+  bool resume = false;
+  int epochs = 0;
+};
+
+Result<TrainingRecipe> read_recipe(const Options& o) {
+  OCTET_ASSIGN(TrainingRecipe recipe, load_training_recipe(o.recipe));
+  if (o.epochs > 0) recipe.max_epochs = o.epochs;
+  if (recipe.lr.warmup_epochs + recipe.lr.cooldown_epochs > recipe.max_epochs)
+    return invalid_argument("--epochs " + std::to_string(o.epochs) +
+                            " is less than the recipe's warm-up and cooldown");
+  if (!o.data.empty()) {
+    OCTET_ASSIGN(recipe.train_data, load_data_spec(o.data));
+  }
+  if (!o.val_data.empty()) {
+    OCTET_ASSIGN(recipe.val_data, load_data_spec(o.val_data));
+  }
+  return recipe;
+}
+
+int64_t count_parameters(const Graph& graph) {
+  int64_t n = 0;
+  for (size_t i = 0; i < graph.value_count(); ++i) {
+    const Value& v = graph.value(static_cast<ValueId>(i));
+    if (v.constant && v.constant->dtype() == DType::kFloat32) n += v.constant->numel();
+  }
+  for (const Node& node : graph.nodes)  // running mean and variance are not trained
+    if (node.is("BatchNormalization"))
+      for (size_t i : {3u, 4u})
+        if (node.has_input(i) && graph.is_constant(node.inputs[i]))
+          n -= graph.value(node.inputs[i]).constant->numel();
+  return n;
+}
+
+// The written file, loaded again and run as anybody would run it.
+Status evaluate_file(const std::string& path, const TrainingRecipe& recipe, const RunOptions& run, TrainSummary* s) {
+  if (!recipe.val_data) return Status::ok();
+  OCTET_ASSIGN(const Graph graph, load_onnx(path));
+  OCTET_ASSIGN(const std::unique_ptr<Dataset> data, open_data(*recipe.val_data, graph));
+  if (!data->has_labels()) return Status::ok();
+  EvalOptions options;
+  options.run = run;
+  OCTET_ASSIGN(s->eval, evaluate(graph, *data, options));
+  return Status::ok();
+}
+
+void print_summary(const TrainSummary& s) {
+  print_notes(s.notes);
+  fmt::print("best epoch {} (by {}), {} parameters, {:.1f} s\n", s.best_epoch, s.score_name,
+             human_count(s.parameters), s.total_seconds);
+  if (s.eval)
+    fmt::print("{}/model.onnx: top-1 {:.2f} % (95 % interval {:.2f} to {:.2f})   top-5 {:.2f} %   {} images\n",
+               s.output_folder, s.eval->top1, s.eval->top1_low, s.eval->top1_high, s.eval->top5, s.eval->count);
+  fmt::print("wrote {0}/model.onnx, {0}/metrics.jsonl, {0}/run.json\n", s.output_folder);
+}
+
+Status run(const Options& o, const Common& common) {
+  const auto begin = std::chrono::steady_clock::now();
+  TrainJob job;
+  OCTET_ASSIGN(job.recipe, read_recipe(o));
+  const bool talks = !common.json && !common.quiet;
+  if (talks) print_notes(job.recipe.notes);
+  OCTET_ASSIGN(const Graph graph, network_of(job.recipe));
+  TrainSummary summary;
+  summary.recipe = o.recipe;
+  summary.network = describe_network(job.recipe.network);
+  summary.output_folder = !o.output.empty() ? o.output : std::filesystem::path(o.recipe).stem().string();
+  summary.device = o.device;
+  summary.parameters = count_parameters(graph);
+  OCTET_RETURN_IF_ERROR(make_directories(summary.output_folder));
+  job.graph = &graph;
+  job.device = o.device;
+  job.folder = summary.output_folder;
+  job.resume = o.resume;
+  job.run = run_options(common);
+  job.on_epoch = epoch_printer(common, job.recipe.max_epochs);
+  OCTET_ASSIGN(const TrainResult result, train_network(job));
+  const std::string model = summary.output_folder + "/model.onnx";
+  OCTET_RETURN_IF_ERROR(save_onnx(result.graph, model));
+  summary.epochs = result.epochs;
+  summary.best_epoch = result.best_epoch;
+  summary.score_name = result.score_name;
+  summary.notes = merged(job.recipe.notes, result.notes);
+  OCTET_RETURN_IF_ERROR(evaluate_file(model, job.recipe, job.run, &summary));
+  summary.total_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  OCTET_RETURN_IF_ERROR(write_file_atomically(summary.output_folder + "/run.json", train_json(summary) + "\n"));
+  if (common.json) fmt::print("{}\n", train_json(summary));
+  else print_summary(summary);
+  return Status::ok();
+}
+
+}  // namespace
+
+void add_train(CLI::App& app, std::shared_ptr<Common> common) {
+  auto o = std::make_shared<Options>();
+  CLI::App* cmd = app.add_subcommand("train", "Train a network of the zoo, or of a file, on data");
+  cmd->add_option("RECIPE", o->recipe, "training recipe: a YAML file or a built-in name")->required();
+  cmd->add_option("-o,--output", o->output,
+                  "folder for model.onnx, checkpoint.bin, metrics.jsonl, run.json; default: "
+                  "the recipe's name");
+  cmd->add_option("--device", o->device, "cpu, cuda or cuda:N");
+  cmd->add_flag("--resume", o->resume, "go on from the checkpoint in the output folder");
+  cmd->add_option("--epochs", o->epochs, "instead of the recipe's max_epochs")->check(CLI::Range(1, 1000000));
+  cmd->add_option("--data", o->data, "training data instead of the recipe's: a YAML file or kind:PATH");
+  cmd->add_option("--val-data", o->val_data, "validation data instead of the recipe's");
+  cmd->footer("Built-in recipes: " +
+              [] {
+                std::string names;
+                for (const std::string& name : training_recipe_names()) names += (names.empty() ? "" : ", ") + name;
+                return names;
+              }() +
+              ".\nCtrl-C writes a checkpoint; --resume goes on from it, or from the last one after a crash.\n"
+              "Example: octet train fashion_mnist_resnet20 -o fashion");
+  add_common_options(*cmd, common);
+  cmd->callback([o, common] {
+    const Status status = run(*o, *common);
+    if (!status.is_ok()) common->exit = fail(status);
+  });
+}
+
+}  // namespace octet::cli

@@ -1,0 +1,42 @@
+#include "cli/training_program.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+
+#include "cli/console.h"
+
+namespace octet::cli {
+namespace {
+
+constexpr const char* kProgram = "octet-training";
+
+struct TrainingCommand {
+  const char* name;
+  const char* what;
+};
+constexpr TrainingCommand kCommands[] = {{"train", "Train a network of the zoo, or of a file, on data"},
+                                         {"qat", "Fine-tune a network for INT8 (quantization-aware training)"}};
+
+}  // namespace
+
+void add_training_commands(CLI::App& app) {
+  for (const TrainingCommand& c : kCommands) app.add_subcommand(c.name, c.what);
+}
+
+std::optional<int> run_training_program(int argc, char** argv) {
+  const std::string asked = argc > 1 ? argv[1] : "";
+  for (const TrainingCommand& c : kCommands) {
+    if (asked != c.name) continue;
+    std::error_code error;
+    const std::filesystem::path here = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+    const std::string program = (here / kProgram).string();
+    ::execv(program.c_str(), argv);
+    return fail(unsupported("'octet " + asked + "' needs LibTorch, and there is no '" + program +
+                            "'; install Debian's libtorch-dev and build Octet again with -DOCTET_TRAINING=ON"));
+  }
+  return std::nullopt;
+}
+
+}  // namespace octet::cli

@@ -1,0 +1,287 @@
+#include "training/fake_quantize.h"
+
+#include <cmath>
+#include <vector>
+
+#include "arith/float_formats.h"
+#include "arith/spans.h"
+#include "training/fake_quant_loops.h"
+#include "training/fake_quant_runs.h"
+#ifdef OCTET_CUDA
+#include "training/fake_quantize_cuda.h"
+#endif
+
+namespace octet::training {
+
+double highest_code(DType dtype) {
+  return dtype_is_float(dtype) ? static_cast<double>(fp8_max(dtype)) : code_range(dtype).hi;
+}
+
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// What one call computes with, on the CPU.
+struct Problem {
+  QuantLayout layout;
+  Runs runs;
+  QuantizerSpec spec;
+  CodeRange codes;
+  const float* scale;
+  const int32_t* zero_point;
+
+  int32_t zero(const Run& run) const { return zero_point[run.scale]; }
+  bool fp8() const { return dtype_is_float(spec.dtype); }
+  float lo(const Run& run) const { return fp8() ? -fp8_max(spec.dtype) : static_cast<float>(codes.lo - zero(run)); }
+  float hi(const Run& run) const { return fp8() ? fp8_max(spec.dtype) : static_cast<float>(codes.hi - zero(run)); }
+};
+
+QuantLayout layout_of(const at::Tensor& x, const QuantizerSpec& spec) {
+  const auto layout = quant_layout(x.sizes().vec(), spec.axis, spec.block_size);
+  TORCH_CHECK(layout.is_ok(), layout.status().message());
+  return *layout;
+}
+
+Problem problem_of(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& zero_point,
+                   const QuantizerSpec& spec) {
+  const QuantLayout layout = layout_of(x, spec);
+  return {layout,
+          Runs(layout, x.numel()),
+          spec,
+          code_range(spec.dtype, spec.narrow_range),
+          scale.data_ptr<float>(),
+          zero_point.data_ptr<int32_t>()};
+}
+
+// Elements in an order in which runs are contiguous: any dense order will do per tensor, and whole channels stay
+// together where the first axis varies slowest (weights in channels-last order).
+at::Tensor dense(const at::Tensor& x, const QuantizerSpec& spec) {
+  if (!x.is_non_overlapping_and_dense()) return x.contiguous();
+  if (spec.axis < 0) return x;
+  const bool outermost =
+      spec.axis == 0 && spec.block_size == 0 && x.dim() > 0 && x.stride(0) * x.size(0) == x.numel();
+  return outermost ? x : x.contiguous();
+}
+
+// `t` with the strides of `like`.
+at::Tensor in_order_of(const at::Tensor& t, const at::Tensor& like) {
+  if (t.strides() == like.strides()) return t;
+  at::Tensor copy = at::empty_like(like);
+  copy.copy_(t);
+  return copy;
+}
+
+template <class F>
+void for_each_run(const Runs& runs, F f) {
+  const int64_t grain = std::max<int64_t>(1, 32768 / runs.typical_length());
+  at::parallel_for(0, runs.count(), grain, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) f(r, runs.at(r));
+  });
+}
+
+void forward_cpu(const Problem& p, const float* x, float* y) {
+  for_each_run(p.runs, [&](int64_t, const Run& run) {
+    const float scale = p.scale[run.scale];
+    if (!p.fp8()) {
+      fake_quantize_span(x + run.offset, y + run.offset, run.length, scale, p.zero(run), p.codes.lo, p.codes.hi);
+      return;
+    }
+    for (int64_t i = run.offset; i < run.offset + run.length; ++i)
+      y[i] = fake_quantize_value_fp8(x[i], scale, p.spec.dtype);
+  });
+}
+
+// The FP8 form of FakeQuantLoops::learned_scale: the code's value in place of the rounded integer.
+double learned_scale_fp8(const float* x, const float* g, float* dx, int64_t n, float scale, DType dtype) {
+  const float most = fp8_max(dtype);
+  double sum = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    const float t = x[i] / scale;
+    const bool inside = std::fabs(t) <= most;
+    if (std::isnan(t)) {
+      dx[i] = 0;
+      continue;
+    }
+    const float q = fake_quantize_value_fp8(t, 1.0f, dtype);
+    dx[i] = inside ? g[i] : 0.0f;
+    sum += static_cast<double>(g[i]) * static_cast<double>(inside ? q - t : q);
+  }
+  return sum;
+}
+
+// d x; and with `d_scale`, d scale.
+void backward_cpu(const Problem& p, const float* x, const float* g, float* dx, float* d_scale, double factor) {
+  const FakeQuantLoops& loops = fake_quant_loops();
+  std::vector<double> sums(d_scale == nullptr ? 0 : static_cast<size_t>(p.runs.count()));
+  for_each_run(p.runs, [&](int64_t r, const Run& run) {
+    const float scale = p.scale[run.scale];
+    const float *xs = x + run.offset, *gs = g + run.offset;
+    if (d_scale == nullptr) loops.straight_through(xs, gs, dx + run.offset, run.length, scale, p.lo(run), p.hi(run));
+    else
+      sums[static_cast<size_t>(r)] =
+          p.fp8() ? learned_scale_fp8(xs, gs, dx + run.offset, run.length, scale, p.spec.dtype)
+                  : loops.learned_scale(xs, gs, dx + run.offset, run.length, scale, p.lo(run), p.hi(run));
+  });
+  if (d_scale == nullptr) return;
+  std::vector<double> totals(static_cast<size_t>(p.layout.scale_count), 0);
+  for (int64_t r = 0; r < p.runs.count(); ++r)
+    totals[static_cast<size_t>(p.runs.at(r).scale)] += sums[static_cast<size_t>(r)];
+  for (size_t s = 0; s < totals.size(); ++s) d_scale[s] = static_cast<float>(totals[s] * factor);
+}
+
+void check_scales(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& zero_point,
+                  const QuantizerSpec& spec) {
+  const int64_t count = layout_of(x, spec).scale_count;
+  TORCH_CHECK(scale.numel() == count && scale.scalar_type() == at::kFloat && scale.is_contiguous(),
+              "a quantizer needs ", count, " float32 scales and has ", scale.numel());
+  TORCH_CHECK(!zero_point.defined() || (zero_point.numel() == count && zero_point.scalar_type() == at::kInt),
+              "a quantizer needs ", count, " int32 zero points");
+  TORCH_CHECK(scale.device() == x.device(), "a quantizer's scales must be where its input is");
+}
+
+std::vector<int64_t> packed(const QuantizerSpec& spec) {
+  return {static_cast<int64_t>(spec.dtype), spec.axis, spec.block_size, spec.narrow_range ? 1 : 0};
+}
+
+QuantizerSpec unpacked(const std::vector<int64_t>& numbers) {
+  return {static_cast<DType>(numbers[0]), static_cast<int>(numbers[1]), numbers[2], numbers[3] != 0};
+}
+
+class FakeQuantize : public torch::autograd::Function<FakeQuantize> {
+ public:
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& input, const at::Tensor& scale,
+                            const at::Tensor& zero_point, const std::vector<int64_t>& spec_numbers) {
+    const QuantizerSpec spec = unpacked(spec_numbers);
+    const at::Tensor x = dense(input, spec);
+    at::Tensor y = at::empty_like(x);
+    ctx->save_for_backward({x, scale, zero_point});
+    ctx->saved_data["spec"] = spec_numbers;
+    ctx->saved_data["learn"] = scale.requires_grad();
+    if (x.is_cuda()) {
+#ifdef OCTET_CUDA
+      fake_quantize_cuda(x, scale, zero_point, spec, y);
+      return y;
+#else
+      TORCH_CHECK(false, "this build of Octet has no CUDA kernels; configure with -DOCTET_CUDA=ON");
+#endif
+    }
+    forward_cpu(problem_of(x, scale, zero_point, spec), x.data_ptr<float>(), y.data_ptr<float>());
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const variable_list saved = ctx->get_saved_variables();
+    const at::Tensor &x = saved[0], &scale = saved[1], &zero_point = saved[2];
+    const QuantizerSpec spec = unpacked(ctx->saved_data["spec"].toIntVector());
+    const at::Tensor g = in_order_of(grads[0], x);
+    at::Tensor dx = at::empty_like(x);
+    at::Tensor d_scale = ctx->saved_data["learn"].toBool() ? at::empty_like(scale) : at::Tensor();
+    const double per_scale =
+        static_cast<double>(x.numel()) / static_cast<double>(std::max<int64_t>(1, scale.numel()));
+    const double factor = 1.0 / std::sqrt(std::max(1.0, per_scale) * highest_code(spec.dtype));
+    if (x.is_cuda()) {
+#ifdef OCTET_CUDA
+      fake_quantize_backward_cuda(x, g, scale, zero_point, spec, factor, dx, d_scale);
+#endif
+    } else {
+      backward_cpu(problem_of(x, scale, zero_point, spec), x.data_ptr<float>(), g.data_ptr<float>(),
+                   dx.data_ptr<float>(), d_scale.defined() ? d_scale.data_ptr<float>() : nullptr, factor);
+    }
+    return {dx, d_scale, at::Tensor(), at::Tensor()};
+  }
+};
+
+class PactQuantize : public torch::autograd::Function<PactQuantize> {
+ public:
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& input, const at::Tensor& lo, const at::Tensor& hi,
+                            double scale, int64_t zero_point, const std::vector<int64_t>& spec_numbers) {
+    const QuantizerSpec spec = unpacked(spec_numbers);
+    const at::Tensor x = dense(input, spec);
+    at::Tensor y = at::empty_like(x);
+    ctx->save_for_backward({x, lo, hi});
+    if (x.is_cuda()) {
+#ifdef OCTET_CUDA
+      pact_quantize_cuda(x, lo, hi, static_cast<float>(scale), static_cast<int32_t>(zero_point), spec, y);
+      return y;
+#else
+      TORCH_CHECK(false, "this build of Octet has no CUDA kernels; configure with -DOCTET_CUDA=ON");
+#endif
+    }
+    const CodeRange codes = code_range(spec.dtype, spec.narrow_range);
+    const float clip_lo = lo.item<float>(), clip_hi = hi.item<float>(), s = static_cast<float>(scale);
+    const float* from = x.data_ptr<float>();
+    float* to = y.data_ptr<float>();
+    for_each_run(Runs(QuantLayout{}, x.numel()), [&](int64_t, const Run& run) {
+      if (!dtype_is_float(spec.dtype)) {
+        fake_quant_loops().clipped(from + run.offset, to + run.offset, run.length, clip_lo, clip_hi, s,
+                                   static_cast<int32_t>(zero_point), codes.lo, codes.hi);
+        return;
+      }
+      for (int64_t i = run.offset; i < run.offset + run.length; ++i) {
+        const float v = from[i] < clip_lo ? clip_lo : from[i] > clip_hi ? clip_hi : from[i];
+        to[i] = fake_quantize_value_fp8(v, s, spec.dtype);
+      }
+    });
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const variable_list saved = ctx->get_saved_variables();
+    const at::Tensor &x = saved[0], &lo = saved[1], &hi = saved[2];
+    const at::Tensor g = in_order_of(grads[0], x);
+    at::Tensor dx = at::empty_like(x), d_lo = at::empty_like(lo), d_hi = at::empty_like(hi);
+    if (x.is_cuda()) {
+#ifdef OCTET_CUDA
+      pact_backward_cuda(x, g, lo, hi, dx, d_lo, d_hi);
+#endif
+    } else {
+      const float clip_lo = lo.item<float>(), clip_hi = hi.item<float>();
+      const Runs runs(QuantLayout{}, x.numel());
+      std::vector<PactSums> sums(static_cast<size_t>(runs.count()));
+      for_each_run(runs, [&](int64_t r, const Run& run) {
+        sums[static_cast<size_t>(r)] =
+            fake_quant_loops().clipped_backward(x.data_ptr<float>() + run.offset, g.data_ptr<float>() + run.offset,
+                                                dx.data_ptr<float>() + run.offset, run.length, clip_lo, clip_hi);
+      });
+      PactSums total;
+      for (const PactSums& s : sums) total.lo += s.lo, total.hi += s.hi;
+      d_lo.fill_(total.lo);
+      d_hi.fill_(total.hi);
+    }
+    return {dx, d_lo, d_hi, at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
+
+class StraightThrough : public torch::autograd::Function<StraightThrough> {
+ public:
+  static at::Tensor forward(AutogradContext*, const at::Tensor& /*source*/, const at::Tensor& value) {
+    return value.clone();
+  }
+  static variable_list backward(AutogradContext*, const variable_list& grads) { return {grads[0], at::Tensor()}; }
+};
+
+}  // namespace
+
+at::Tensor fake_quantize(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& zero_point,
+                         const QuantizerSpec& spec) {
+  check_scales(x, scale, zero_point, spec);
+  // LibTorch 1.13 takes no undefined tensors here.
+  const at::Tensor zeros =
+      zero_point.defined() ? zero_point : at::zeros(scale.sizes(), scale.options().dtype(at::kInt));
+  return FakeQuantize::apply(x.to(at::kFloat), scale, zeros, packed(spec)).to(x.scalar_type());
+}
+
+at::Tensor pact_quantize(const at::Tensor& x, const at::Tensor& lo, const at::Tensor& hi, const QuantParams& params) {
+  TORCH_CHECK(params.per_tensor() && params.scale.size() == 1, "PACT has one range per tensor");
+  const QuantizerSpec spec{params.dtype, -1, 0, params.narrow_range};
+  return PactQuantize::apply(x.to(at::kFloat), lo, hi, static_cast<double>(params.scale[0]),
+                             static_cast<int64_t>(params.zero_point_at(0)), packed(spec))
+      .to(x.scalar_type());
+}
+
+at::Tensor straight_through(const at::Tensor& source, const at::Tensor& value) {
+  return StraightThrough::apply(source, value.detach());
+}
+
+}  // namespace octet::training

@@ -1,0 +1,123 @@
+#include <algorithm>
+
+#include "base/files.h"
+#include "octet/quantization.h"
+#include "pipeline/image_runner.h"
+#include "training/loop/device.h"
+#include "training/loop/trainer.h"
+
+namespace octet::training {
+
+Status Trainer::set_up() {
+  if (job_.graph == nullptr) return internal_error("a training job needs a graph");
+  OCTET_ASSIGN(device_, parse_device(job_.device));
+  if (recipe_.mixed_precision && device_.is_cpu())
+    notes_.emplace_back("mixed_precision acts on CUDA; on the CPU everything is float32");
+  OCTET_RETURN_IF_ERROR(open_data());
+  OCTET_RETURN_IF_ERROR(make_module());
+  OCTET_ASSIGN(objective_, Objective::create(job_, train_data_->dataset(), module_.get(), device_));
+  make_optimizer();
+  return resume_or_begin();
+}
+
+Status Trainer::open_data() {
+  if (!recipe_.train_data)
+    return invalid_argument(recipe_.source + ": there is no training data; give 'train_data' or --data");
+  const std::vector<InputInfo> inputs = network_inputs(*job_.graph);
+  for (const InputInfo& input : inputs)
+    if (!input.dims.empty() && input.dims[0] > 0 && input.dims[0] != recipe_.batch_size)
+      return invalid_argument("the network runs batches of " + std::to_string(input.dims[0]) +
+                              " only; set batch_size to that, or export it with a free batch");
+  OCTET_ASSIGN(train_data_, TrainingSamples::open(*recipe_.train_data, inputs, recipe_.augmentation));
+  if (recipe_.val_data) {
+    OCTET_ASSIGN(val_data_, TrainingSamples::open(*recipe_.val_data, inputs));
+  }
+  return Status::ok();
+}
+
+Status Trainer::make_module() {
+  TrainableOptions options;
+  if (recipe_.batch_norm.mode == BatchNormPolicy::kFrozen) {
+    if (recipe_.batch_norm.freeze_after_steps > 0)
+      options.freeze_batch_norm_after = recipe_.batch_norm.freeze_after_steps;
+    else options.batch_norm = BatchNormMode::kFrozen;
+  }
+  options.activation_ranges = recipe_.ranges.learning;
+  options.weight_ranges =
+      recipe_.ranges.learning == RangeLearning::kPact ? RangeLearning::kFixed : recipe_.ranges.learning;
+  if (job_.plan != nullptr) {
+    OCTET_ASSIGN(module_, TrainableModule::create(*job_.graph, *job_.plan, options));
+  } else {
+    OCTET_ASSIGN(module_, TrainableModule::create(*job_.graph, options));
+  }
+  OCTET_RETURN_IF_ERROR(module_->to(device_));
+  return module_->channels_last();
+}
+
+void Trainer::make_optimizer() {
+  const ParameterGroups groups = module_->parameter_groups();
+  const auto decay = [&](bool is_weight, bool is_range) {
+    return takes_weight_decay(recipe_, is_weight, is_range) ? recipe_.optimizer.weight_decay : 0.0;
+  };
+  optimizer_ = std::make_unique<Optimizer>(
+      recipe_.optimizer, std::vector<OptimizerGroup>{{groups.decay, decay(true, false), 1},
+                                                     {groups.no_decay, decay(false, false), 1},
+                                                     {groups.ranges, decay(false, true), recipe_.ranges.lr_ratio}});
+  if (recipe_.ema.enabled) averaged_ = std::make_unique<AveragedWeights>(recipe_.ema, *module_);
+}
+
+std::string Trainer::network_id() const {
+  std::string id = graph_fingerprint(*job_.graph);
+  if (job_.plan != nullptr) id.append("+").append(plan_to_json(*job_.plan));
+  return id;
+}
+
+std::string Trainer::recipe_id() const {
+  return describe_training(recipe_) + "training images: " + std::to_string(train_data_->size()) +
+         "\nvalidation images: " + std::to_string(val_data_ ? val_data_->size() : 0) + "\n";
+}
+
+// The state of the checkpoint in the folder, when there is one.
+Status Trainer::resume() {
+  const std::string path = checkpoint_path();
+  const Result<std::string> bytes = read_file(path, int64_t{64} << 30);
+  if (!bytes.is_ok() && bytes.status().code() == StatusCode::kNotFound) {
+    notes_.emplace_back("there is no checkpoint to resume from, so training began anew");
+    return Status::ok();
+  }
+  if (!bytes.is_ok()) return bytes.status();
+  Result<Checkpoint> loaded = decode_checkpoint(*bytes);
+  if (!loaded.is_ok()) return loaded.status().at(path);
+  const Status fits = check_belongs(*loaded, state_.network, state_.recipe);
+  if (!fits.is_ok()) return fits.at(path);
+  state_ = std::move(loaded).value();
+  OCTET_RETURN_IF_ERROR(module_->load_state(state_.module));
+  OCTET_RETURN_IF_ERROR(optimizer_->load_state(state_.optimizer, state_.optimizer_steps));
+  if (averaged_) OCTET_RETURN_IF_ERROR(averaged_->load_state(state_.averaged, state_.averaged_updates));
+  std::string note = "resumed after " + std::to_string(state_.step);
+  note.append(" of ").append(std::to_string(total_steps())).append(" steps");
+  notes_.push_back(std::move(note));
+  return Status::ok();
+}
+
+Status Trainer::resume_or_begin() {
+  LoaderOptions options;
+  options.batch_size = recipe_.batch_size;
+  options.drop_last = recipe_.drop_last;
+  per_epoch_ = std::max<int64_t>(1, batches_per_epoch(train_data_->size(), options));  // 0 is refused below
+  state_.network = network_id();
+  state_.recipe = recipe_id();
+  if (job_.resume && !job_.folder.empty()) OCTET_RETURN_IF_ERROR(resume());
+  options.seed = recipe_.seed;
+  options.workers = recipe_.workers;
+  options.mixup = recipe_.augmentation.mixup;
+  options.first_step = state_.step;
+  options.end_step = total_steps();
+  options.cancel = job_.run.cancel;
+  OCTET_ASSIGN(loader_, BatchLoader::create(*train_data_, options));
+  if (job_.folder.empty()) return Status::ok();
+  OCTET_ASSIGN(log_, ScalarLog::open(job_.folder, state_.step, recipe_.tensorboard));
+  return Status::ok();
+}
+
+}  // namespace octet::training

@@ -1,0 +1,142 @@
+// octet train and octet qat as processes: killed, interrupted and resumed; wrong input; the files they write.
+#include <fcntl.h>
+#include <signal.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <thread>
+
+#include "cli_fixture.h"
+
+namespace octet::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::string slurp(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::stringstream s;
+  s << in.rdbuf();
+  return s.str();
+}
+
+class TrainingCli : public Cli {
+ protected:
+  std::string recipe(const std::string& name, const std::string& more, int epochs) const {
+    write(name,
+          "network: {onnx: net.onnx}\n"
+          "train_data: 'npy:x.npy?labels=y.npy'\nval_data: 'npy:x.npy?labels=y.npy'\n"
+          "train_dataloader_params: {batch_size: 8, num_workers: 1}\n"
+          "augmentation: {horizontal_flip: 0.5}\nseed: 3\n"
+          "training_hyperparams:\n  max_epochs: " +
+              std::to_string(epochs) +
+              "\n  initial_lr: 0.05\n  lr_mode: cosine\n  ema: true\n  optimizer_params: {momentum: 0.9}\n" + more);
+    return path(name);
+  }
+
+  // A process that runs the command; its output is thrown away.
+  pid_t start(const std::vector<std::string>& arguments) const {
+    const pid_t child = ::fork();
+    if (child != 0) return child;
+    const int nothing = ::open("/dev/null", O_RDWR);
+    ::dup2(nothing, 1);
+    ::dup2(nothing, 2);
+    std::vector<char*> argv = {const_cast<char*>(OCTET_BINARY)};
+    for (const std::string& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
+    argv.push_back(nullptr);
+    ::execv(OCTET_BINARY, argv.data());
+    ::_exit(127);
+  }
+
+  // Waits until the checkpoint is new, then sends the signal; the status of the process.
+  int stop_after_checkpoint(pid_t child, const std::string& folder, int signal) const {
+    const fs::path file = folder + "/checkpoint.bin";
+    const auto before = fs::exists(file) ? fs::last_write_time(file) : fs::file_time_type::min();
+    for (int i = 0; i < 3000; ++i) {
+      std::error_code error;
+      const auto now = fs::last_write_time(file, error);
+      if (!error && now > before) break;
+      std::this_thread::sleep_for(10ms);
+    }
+    ::kill(child, signal);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return status;
+  }
+};
+
+TEST_F(TrainingCli, KilledAndInterruptedRunsResumeToTheSameBytes) {
+  const std::string r = recipe("r.yaml", "checkpoints: {every_epochs: 2, every_steps: 3}\n", 120);
+  const Outcome whole = octet("train " + r + " -o " + path("whole") + " --threads 1 -q");
+  ASSERT_EQ(whole.code, 0) << whole.text;
+  const std::string expected = slurp(path("whole/model.onnx"));
+  ASSERT_GT(expected.size(), 1000u);
+  const std::vector<std::string> arguments = {"train", r, "-o", path("cut"), "--threads", "1", "-q", "--resume"};
+  const int killed = stop_after_checkpoint(start(arguments), path("cut"), SIGKILL);
+  EXPECT_TRUE(WIFSIGNALED(killed));
+  EXPECT_FALSE(fs::exists(path("cut/model.onnx"))) << "it was through before it could be killed";
+  const int interrupted = stop_after_checkpoint(start(arguments), path("cut"), SIGINT);
+  ASSERT_TRUE(WIFEXITED(interrupted));
+  EXPECT_EQ(WEXITSTATUS(interrupted), 130);
+  (void)stop_after_checkpoint(start(arguments), path("cut"), SIGKILL);
+  const Outcome rest = octet("train " + r + " -o " + path("cut") + " --threads 1 --resume");
+  ASSERT_EQ(rest.code, 0) << rest.text;
+  EXPECT_NE(rest.text.find("resumed after"), std::string::npos) << rest.text;
+  EXPECT_TRUE(slurp(path("cut/model.onnx")) == expected);
+  const auto run = nlohmann::json::parse(slurp(path("cut/run.json")));
+  EXPECT_EQ(run["epochs"].size(), 120u);
+}
+
+TEST_F(TrainingCli, WrongInputIsRefusedInASentence) {
+  const std::string good = recipe("good.yaml", "", 2);
+  ASSERT_EQ(octet("train " + good + " -o " + path("o") + " -q").code, 0);
+  write("typo.yaml", "network: {onnx: net.onnx}\ntraining_hyperparams:\n  max_epoch: 3\n");
+  expect_refusal(octet("train " + path("typo.yaml") + " -o " + path("p")), 2, {"typo.yaml:3", "max_epochs"});
+  write("none.yaml", "training_hyperparams: {max_epochs: 3}\n");
+  expect_refusal(octet("train " + path("none.yaml") + " -o " + path("p")), 2, {"names no network"});
+  write("nodata.yaml", "network: {onnx: net.onnx}\n");
+  expect_refusal(octet("train " + path("nodata.yaml") + " -o " + path("p")), 2, {"no training data"});
+  expect_refusal(octet("train " + path("missing.yaml") + " -o " + path("p")), 3, {"missing.yaml"});
+  expect_refusal(octet("train fashion_mnist_resnet2O -o " + path("p")), 3, {"fashion_mnist_resnet20"});
+  expect_refusal(octet("train " + good + " --device gpu -o " + path("p")), 2, {"cuda:N"});
+  write_npz_pair(40, 6);
+  expect_refusal(octet("train " + good + " -q -o " + path("p")), 2, {"4 classes", "label"});
+  write_npz_pair(40, 4, 1e30);
+  expect_refusal(octet("train " + good + " -q -o " + path("p")), 2, {"the loss became", "initial_lr"});
+}
+
+TEST_F(TrainingCli, ACheckpointOfAnotherNetworkIsRefused) {
+  const std::string r = recipe("r.yaml", "", 2);
+  ASSERT_EQ(octet("train " + r + " -o " + path("o") + " -q").code, 0);
+  ASSERT_TRUE(save_onnx(network(0.25f), model_).is_ok());
+  expect_refusal(octet("train " + r + " -o " + path("o") + " -q --resume"), 2, {"another network"});
+}
+
+TEST_F(TrainingCli, FineTuningWritesWhatQuantizeWrites) {
+  const std::string r = recipe("r.yaml", "", 20);
+  const Outcome out =
+      octet("qat " + model_ + " --data " + data() + " --recipe " + r + " --regime naive -o " + path("q"));
+  ASSERT_EQ(out.code, 0) << out.text;
+  for (const char* word : {"max_epochs", "20", "0.0005", "calibrated", "fine-tuned"})
+    EXPECT_NE(out.text.find(word), std::string::npos) << word << " not in " << out.text;
+  for (const char* name : {"model_int8.onnx", "ranges.json", "plan.json", "run.json"})
+    EXPECT_TRUE(fs::exists(path("q/" + std::string(name)))) << name;
+  const auto run = nlohmann::json::parse(slurp(path("q/run.json")));
+  EXPECT_EQ(run["epochs"].size(), 2u);
+  EXPECT_FALSE(run["recipe_changes"].empty());
+  EXPECT_TRUE(run.contains("ptq") && run.contains("float"));
+  const Outcome eval = octet("eval " + path("q/model_int8.onnx") + " --data " + data() + " --json -q");
+  ASSERT_EQ(eval.code, 0) << eval.text;
+  EXPECT_EQ(nlohmann::json::parse(eval.text)["top1"], run["quantized"]["top1"]);
+  // The plan is that of the trained network: quantize makes the same file from it and the ranges.
+  const Outcome unlabelled =
+      octet("qat " + model_ + " --data " + data_of("x.npy") + " --distill --epochs 1 -q -o " + path("d"));
+  EXPECT_EQ(unlabelled.code, 0) << unlabelled.text;
+  EXPECT_TRUE(fs::exists(path("d/model_int8.onnx")));
+  expect_refusal(octet("qat " + model_ + " --data " + data_of("x.npy") + " --epochs 1 -q -o " + path("e")), 2,
+                 {"no labels", "--distill"});
+}
+
+}  // namespace
+}  // namespace octet::test
