@@ -52,18 +52,33 @@ void normalize_row(const LayerNormCall& call, const uint8_t* src, double mean, d
   }
 }
 
-void softmax_row(const SoftmaxCall& call, const uint8_t* src, uint8_t* dst) {
-  const int64_t most = *std::max_element(src, src + call.length);
-  const double* power = call.table + most * (most + 1) / 2;
-  double sum = 0;
-  for (int64_t i = 0; i < call.length; ++i) sum += power[src[i]];
-  if (call.length <= most) {
+// What follows the sum of a row whose greatest code has the table entries `power`.
+void softmax_row(const SoftmaxCall& call, const double* power, int64_t most, double sum, const uint8_t* src,
+                 uint8_t* dst) {
+  if (2 * call.length <= most) {
     for (int64_t i = 0; i < call.length; ++i) dst[i] = quantized(power[src[i]] / sum, call.scale, call.grid);
     return;
   }
   uint8_t code[256];  // equal codes have equal results
   for (int64_t q = 0; q <= most; ++q) code[q] = quantized(power[q] / sum, call.scale, call.grid);
   for (int64_t i = 0; i < call.length; ++i) dst[i] = code[src[i]];
+}
+
+template <int64_t kRows>
+void softmax_rows(const SoftmaxCall& call, const uint8_t* src, uint8_t* dst) {
+  const double* power[kRows];
+  int64_t most[kRows];
+  double sum[kRows] = {};
+  for (int64_t r = 0; r < kRows; ++r) {
+    uint8_t greatest = 0;
+    for (int64_t i = 0; i < call.length; ++i) greatest = std::max(greatest, src[r * call.length + i]);
+    most[r] = greatest;
+    power[r] = call.table + most[r] * (most[r] + 1) / 2;
+  }
+  for (int64_t i = 0; i < call.length; ++i)
+    for (int64_t r = 0; r < kRows; ++r) sum[r] += power[r][src[r * call.length + i]];
+  for (int64_t r = 0; r < kRows; ++r)
+    softmax_row(call, power[r], most[r], sum[r], src + r * call.length, dst + r * call.length);
 }
 
 }  // namespace
@@ -74,8 +89,12 @@ void fill_softmax_table(const float* real, double* table) {
 }
 
 void softmax(const SoftmaxCall& call, int64_t begin, int64_t end) {
-  for (int64_t row = begin; row < end; ++row)
-    softmax_row(call, call.src + row * call.length, call.dst + row * call.length);
+  for (int64_t row = begin; row < end;) {
+    const bool several = end - row >= kRowsAtOnce;
+    (several ? softmax_rows<kRowsAtOnce> : softmax_rows<1>)(call, call.src + row * call.length,
+                                                            call.dst + row * call.length);
+    row += several ? kRowsAtOnce : 1;
+  }
 }
 
 void layer_norm(const LayerNormCall& call, int64_t begin, int64_t end) {
