@@ -47,6 +47,19 @@ double learned_scale(const float* x, const float* g, float* dx, int64_t n, float
   return total;
 }
 
+void row(const float* x, const float* g, float* dx, int64_t n, const float* scale, const float* lo, const float* hi,
+         double* sums) {
+  if (sums == nullptr) {
+    for (int64_t i = 0; i < n; ++i) {
+      const float t = x[i] / scale[i];
+      dx[i] = (t >= lo[i]) & (t <= hi[i]) ? g[i] : 0.0f;
+    }
+    return;
+  }
+  for (int64_t i = 0; i < n; ++i)
+    sums[i] += static_cast<double>(learned_term(x[i], g[i], dx + i, scale[i], lo[i], hi[i]));
+}
+
 void clipped(const float* x, float* y, int64_t n, float clip_lo, float clip_hi, float scale, int32_t zero_point,
              int32_t code_lo, int32_t code_hi) {
   for (int64_t i = 0; i < n; ++i) {
@@ -79,6 +92,6 @@ PactSums clipped_backward(const float* x, const float* g, float* dx, int64_t n, 
 }  // namespace
 
 extern const FakeQuantLoops kFakeQuantLoops;
-const FakeQuantLoops kFakeQuantLoops = {straight_through, learned_scale, clipped, clipped_backward};
+const FakeQuantLoops kFakeQuantLoops = {straight_through, learned_scale, row, clipped, clipped_backward};
 
 }  // namespace octet::OCTET_ISA

@@ -19,6 +19,10 @@ struct FakeQuantLoops {
   void (*straight_through)(const float* x, const float* g, float* dx, int64_t n, float scale, float lo, float hi);
   // The same; returns the sum of g * (q - t inside, lo or hi outside): the gradient of the scale.
   double (*learned_scale)(const float* x, const float* g, float* dx, int64_t n, float scale, float lo, float hi);
+  // A row with one scale per element: dx = g where lo[i] <= t <= hi[i], else 0; where `sums` is not null, the terms
+  // of learned_scale are added to it, element by element.
+  void (*row)(const float* x, const float* g, float* dx, int64_t n, const float* scale, const float* lo,
+              const float* hi, double* sums);
   // y = fake_quantize(min(max(x, clip_lo), clip_hi)); NaN stays NaN up to the quantizer.
   void (*clipped)(const float* x, float* y, int64_t n, float clip_lo, float clip_hi, float scale, int32_t zero_point,
                   int32_t code_lo, int32_t code_hi);

@@ -32,6 +32,8 @@ struct Problem {
   const int32_t* zero_point;
 
   int32_t zero(const Run& run) const { return zero_point[run.scale]; }
+  // One scale per element of a row: weights [ic, oc] of matrix products.
+  bool by_rows() const { return !layout.per_tensor && layout.block_size == 0 && layout.inner == 1 && !fp8(); }
   bool fp8() const { return dtype_is_float(spec.dtype); }
   float lo(const Run& run) const { return fp8() ? -fp8_max(spec.dtype) : static_cast<float>(codes.lo - zero(run)); }
   float hi(const Run& run) const { return fp8() ? fp8_max(spec.dtype) : static_cast<float>(codes.hi - zero(run)); }
@@ -80,7 +82,50 @@ void for_each_run(const Runs& runs, F f) {
   });
 }
 
+// Rows in at most 16 parts, whatever the number of threads, so that sums have one order.
+struct RowParts {
+  explicit RowParts(int64_t rows)
+      : rows(rows), each((rows + 15) / 16), count(each == 0 ? 0 : (rows + each - 1) / each) {}
+  int64_t rows, each, count;
+
+  template <class F>
+  void run(F f) const {  // f(part, row)
+    at::parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t part = begin; part < end; ++part)
+        for (int64_t r = part * each; r < std::min(rows, (part + 1) * each); ++r) f(part, r);
+    });
+  }
+};
+
+void backward_by_rows(const Problem& p, const float* x, const float* g, float* dx, float* d_scale, double factor) {
+  const int64_t n = p.layout.axis_dim;
+  const auto width = static_cast<size_t>(n);
+  std::vector<float> lo(width), hi(width);
+  for (int64_t c = 0; c < n; ++c) {
+    lo[static_cast<size_t>(c)] = static_cast<float>(p.codes.lo - p.zero_point[c]);
+    hi[static_cast<size_t>(c)] = static_cast<float>(p.codes.hi - p.zero_point[c]);
+  }
+  const RowParts parts(p.layout.outer);
+  std::vector<double> sums(d_scale == nullptr ? 0 : width * static_cast<size_t>(parts.count), 0.0);
+  parts.run([&](int64_t part, int64_t r) {
+    double* own = d_scale == nullptr ? nullptr : sums.data() + part * n;
+    fake_quant_loops().row(x + r * n, g + r * n, dx + r * n, n, p.scale, lo.data(), hi.data(), own);
+  });
+  for (int64_t c = 0; c < n && d_scale != nullptr; ++c) {
+    double total = 0;
+    for (int64_t part = 0; part < parts.count; ++part) total += sums[static_cast<size_t>(part * n + c)];
+    d_scale[c] = static_cast<float>(total * factor);
+  }
+}
+
 void forward_cpu(const Problem& p, const float* x, float* y) {
+  if (p.by_rows()) {
+    const int64_t n = p.layout.axis_dim;
+    RowParts(p.layout.outer).run([&](int64_t, int64_t r) {
+      fake_quantize_each(x + r * n, y + r * n, n, p.scale, p.zero_point, p.codes.lo, p.codes.hi);
+    });
+    return;
+  }
   for_each_run(p.runs, [&](int64_t, const Run& run) {
     const float scale = p.scale[run.scale];
     if (!p.fp8()) {
@@ -112,6 +157,7 @@ double learned_scale_fp8(const float* x, const float* g, float* dx, int64_t n, f
 
 // d x; and with `d_scale`, d scale.
 void backward_cpu(const Problem& p, const float* x, const float* g, float* dx, float* d_scale, double factor) {
+  if (p.by_rows()) return backward_by_rows(p, x, g, dx, d_scale, factor);
   const FakeQuantLoops& loops = fake_quant_loops();
   std::vector<double> sums(d_scale == nullptr ? 0 : static_cast<size_t>(p.runs.count()));
   for_each_run(p.runs, [&](int64_t r, const Run& run) {

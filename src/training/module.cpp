@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "passes/pass.h"
+#include "quantization/plan_check.h"
 #include "training/module_impl.h"
 
 namespace octet::training {
@@ -27,6 +28,13 @@ Result<std::unique_ptr<TrainableModule::Impl>> make(const Graph& graph, const Qu
       return invalid_argument("the plan was made for another network (fingerprint " + plan->fingerprint +
                               ", this one has " + graph_fingerprint(graph) + ", and " + graph_fingerprint(folded) +
                               " with batch normalization folded); make a plan for this network");
+  }
+  QuantizationPlan honoured;  // as quantize_module reads it
+  if (plan != nullptr) {
+    OCTET_RETURN_IF_ERROR(check_plan(folded, *plan));
+    honoured = *plan;
+    honour_decisions(folded, &honoured);
+    plan = &honoured;
   }
   OCTET_RETURN_IF_ERROR(impl->build(plan, impl->folds ? &folded : nullptr));
   if (options.freeze_batch_norm_after && *options.freeze_batch_norm_after <= 0)

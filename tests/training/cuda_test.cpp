@@ -7,7 +7,7 @@
 namespace octet::training {
 namespace {
 
-bool has_gpu() { return at::hasCUDA() && at::detail::getCUDAHooks().getNumGPUs() > 0; }
+bool has_gpu() { return at::hasCUDA(); }
 
 struct Case {
   DType dtype;

@@ -69,6 +69,7 @@ std::vector<Case> all_cases() {
       cases.push_back(make_case(random, dtype, {6, 5, 3, 3}, 0, 0, affine));
       cases.push_back(make_case(random, dtype, {6, 5, 3, 3}, 1, 0, affine));
       cases.push_back(make_case(random, dtype, {9, 7}, 1, 0, affine));
+      cases.push_back(make_case(random, dtype, {300, 40}, 1, 0, affine));
       cases.push_back(make_case(random, dtype, {5, 70}, 1, 32, affine));
       cases.push_back(make_case(random, dtype, {70, 5}, 0, 32, affine));
     }
@@ -201,17 +202,19 @@ TEST(FakeQuantize, GradientsAreThoseOfPlainLoops) {
 // The same bits for any number of threads.
 TEST(FakeQuantize, GradientsDoNotDependOnThreads) {
   const int before = at::get_num_threads();
-  const at::Tensor x = at::randn({1 << 18}), g = at::randn({1 << 18});
-  std::vector<at::Tensor> results;
-  for (int threads : {1, 2, 3}) {
-    at::set_num_threads(threads);
-    at::Tensor scale = at::full({1}, 0.02f).set_requires_grad(true);
-    fake_quantize(x, scale, {}, {DType::kInt8}).backward(g);
-    results.push_back(scale.grad());
+  const at::Tensor x = at::randn({512, 512}), g = at::randn({512, 512});
+  for (int axis : {-1, 0, 1}) {
+    std::vector<at::Tensor> results;
+    for (int threads : {1, 2, 3}) {
+      at::set_num_threads(threads);
+      at::Tensor scale = at::full({axis < 0 ? 1 : 512}, 0.02f).set_requires_grad(true);
+      fake_quantize(x, scale, {}, {DType::kInt8, axis}).backward(g);
+      results.push_back(scale.grad());
+    }
+    at::set_num_threads(before);
+    EXPECT_TRUE(at::equal(results[0], results[1]));
+    EXPECT_TRUE(at::equal(results[0], results[2]));
   }
-  at::set_num_threads(before);
-  EXPECT_TRUE(at::equal(results[0], results[1]));
-  EXPECT_TRUE(at::equal(results[0], results[2]));
 }
 
 TEST(Pact, ValuesAndGradientsAreThoseOfTheFormula) {

@@ -188,6 +188,28 @@ TEST(QatPlacement, PactOfChannelsIsRefused) {
   EXPECT_NE(module.status().message().find("one range per channel, which PACT cannot learn"), std::string::npos);
 }
 
+// Plans come from files that people edit.
+TEST(QatPlacement, DamagedPlansAreRefusedAndEditsHonoured) {
+  const Graph graph = network();
+  const Quantized q = quantize_all(graph, options_for("tensorrt"));
+  QuantizationPlan bad = q.plan;
+  bad.tensors.at("conv1.weight").params.scale[0] = -1.0f;
+  EXPECT_FALSE(TrainableModule::create(graph, bad).is_ok());
+  bad = q.plan;
+  bad.tensors.at("conv1.weight").params.scale.pop_back();
+  EXPECT_FALSE(TrainableModule::create(graph, bad).is_ok());
+  bad = prepared(graph, options_for("tensorrt"));  // not finished
+  EXPECT_FALSE(TrainableModule::create(graph, bad).is_ok());
+  QuantizationPlan edited = q.plan;
+  for (NodePlan& n : edited.nodes)
+    if (n.name == "conv2") n.decision = NodeDecision::kFloat;
+  const auto exported = SelectiveQuantizer(options_for("tensorrt")).quantize_module(graph, edited);
+  ASSERT_TRUE(exported.is_ok()) << exported.status().message();
+  const auto module = quantized_module(graph, edited);
+  ASSERT_NE(module, nullptr);
+  expect_exported(*exported, *module);
+}
+
 TEST(QatPlacement, PlansOfOtherNetworksAreRefused) {
   const Quantized q = quantize_all(network(), options_for("tensorrt"));
   EXPECT_FALSE(TrainableModule::create(octet::test::random_cnn(1), q.plan).is_ok());
