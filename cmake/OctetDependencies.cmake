@@ -44,6 +44,8 @@ if(OCTET_TRAINING)
   add_library(octet_torch INTERFACE)
   target_include_directories(octet_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
   target_link_libraries(octet_torch INTERFACE ${TORCH_LIBRARIES})
+  # Newer LibTorch brings a libfmt of its own version in its include folder, without the library.
+  target_compile_definitions(octet_torch INTERFACE FMT_HEADER_ONLY=1)
   message(STATUS "Training: LibTorch ${Torch_VERSION}")
 else()
   message(STATUS "Training: off (LibTorch was not found or not asked for)")
