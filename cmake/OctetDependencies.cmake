@@ -43,7 +43,8 @@ if(OCTET_TRAINING)
   find_package(OpenMP REQUIRED COMPONENTS CXX)
   add_library(octet_torch INTERFACE)
   target_include_directories(octet_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
-  target_link_libraries(octet_torch INTERFACE ${TORCH_LIBRARIES})
+  # libstdc++ first: newer LibTorch exports parts of the one that it was built with, which crash in other programs.
+  target_link_libraries(octet_torch INTERFACE stdc++ ${TORCH_LIBRARIES})
   # Newer LibTorch brings a libfmt of its own version in its include folder, without the library.
   target_compile_definitions(octet_torch INTERFACE FMT_HEADER_ONLY=1)
   message(STATUS "Training: LibTorch ${Torch_VERSION}")
