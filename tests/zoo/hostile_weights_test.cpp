@@ -180,11 +180,11 @@ void survive(const std::function<std::string(const std::string&)>& load, const s
 
 TEST_F(WeightFiles, MutatedFiles) {
   const auto load = [this](const std::string& bytes) { return refusal(bytes); };
-  survive(load, zip_checkpoint(pickle_dict(tensors()), {{"0", storage()}}), 3000);
-  survive(load, legacy_checkpoint(pickle_dict(tensors()), {{"0", storage()}}, 4), 3000);
+  survive(load, zip_checkpoint(pickle_dict(tensors()), {{"0", storage()}}), 1000);
+  survive(load, legacy_checkpoint(pickle_dict(tensors()), {{"0", storage()}}, 4), 1000);
   const std::string path = (folder_ / "good.safetensors").string();
   ASSERT_TRUE(save_safetensors(small_network(), path).is_ok());
-  survive(load, read(path), 3000);
+  survive(load, read(path), 1000);
 }
 
 TEST_F(WeightFiles, MutatedPickles) {
