@@ -64,8 +64,8 @@ void expect_exported(const Graph& exported, TrainableModule& module) {
       }
     }
   }
-  EXPECT_LE(static_cast<double>(off), 0.2 * static_cast<double>(total));
-  EXPECT_LE(worst, 0.01 * (1 + largest));
+  EXPECT_LE(static_cast<double>(off), 0.1 * static_cast<double>(total));
+  EXPECT_LE(worst, 0.001 * (1 + largest));
 }
 
 void train_steps(TrainableModule& module, const Graph& graph, int steps) {
