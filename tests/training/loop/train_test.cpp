@@ -119,7 +119,7 @@ class Train : public ::testing::Test {
     j.recipe.tensorboard = false;
     j.recipe.augmentation.horizontal_flip = 0.5;
     j.recipe.augmentation.crop_padding = 1;
-    j.run.threads = 2;
+    j.run.threads = 1;
     if (!sub.empty()) j.folder = (folder_ / sub).string();
     return j;
   }
@@ -330,7 +330,7 @@ TEST_F(Train, QuantizationAwareTrainingWithAndWithoutLabels) {
     QatJob q;
     q.quantize.calibration = data->get();
     q.quantize.evaluation = val->get();
-    q.quantize.run.threads = q.quantize.eval.run.threads = 2;
+    q.quantize.run.threads = q.quantize.eval.run.threads = 1;
     q.train = job(start, labels ? "a" : "b");
     q.train.recipe.train_data = spec("train", labels);
     q.train.recipe.distillation.enabled = !labels;
@@ -367,7 +367,7 @@ TEST_F(Train, FineTuningKeepsBatchNormsWhenTheRecipeSaysSo) {
     QatJob q;
     q.quantize.calibration = data->get();
     q.quantize.evaluation = val->get();
-    q.quantize.run.threads = q.quantize.eval.run.threads = 2;
+    q.quantize.run.threads = q.quantize.eval.run.threads = 1;
     q.train = job(start);
     q.train.recipe.batch_norm = norms;
     q.train.recipe.max_epochs = 2;
