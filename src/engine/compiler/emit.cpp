@@ -1,18 +1,12 @@
 #include "engine/compiler/emit.h"
 
 #include <algorithm>
-#include <queue>
 #include <set>
+
+#include "engine/compiler/emit_order.h"
 
 namespace octet::engine {
 namespace {
-
-// One thing to run, in the order of execution.
-struct Item {
-  enum class Kind { kUnit, kNode, kDequantize, kRaw } kind;
-  size_t index;  // unit, node or value
-  size_t place;  // where it would stand among the nodes
-};
 
 class Emitter {
  public:
@@ -22,8 +16,6 @@ class Emitter {
     draft_.program.batched = batched;
     code_tensor_.assign(units.codes.size(), kNoTensor);
     value_tensor_.assign(graph.value_count(), kNoTensor);
-    code_item_.assign(units.codes.size(), -1);
-    value_item_.assign(graph.value_count(), -1);
     in_island_.assign(graph.nodes.size(), false);
     read_by_unit_.assign(graph.value_count(), false);
     for (size_t u = 0; u < units.units.size(); ++u)
@@ -33,8 +25,7 @@ class Emitter {
 
   Result<Draft> run() {
     for (ValueId id : graph_.inputs) draft_.program.inputs.push_back(value_tensor(id));
-    make_items();
-    for (size_t i : order()) emit(items_[i]);
+    for (const Item& item : items_in_order(graph_, units_, needs_)) emit(item);
     flush_island();
     for (ValueId id : graph_.outputs) {
       if (index_.producer(id) < 0) fail(id, "is an input or a constant and an output at once");
@@ -48,75 +39,6 @@ class Emitter {
  private:
   void fail(ValueId id, const std::string& what) {
     if (status_.is_ok()) status_ = unsupported("value '" + graph_.value(id).name + "' " + what);
-  }
-
-  void make_items() {
-    for (size_t u = 0; u < units_.units.size(); ++u) {
-      if (!needs_.unit[u]) continue;
-      const Unit& unit = units_.units[u];
-      if (unit.output != kNoCode) code_item_[static_cast<size_t>(unit.output)] = static_cast<int>(items_.size());
-      if (unit.float_output != kNoValue)
-        value_item_[static_cast<size_t>(unit.float_output)] = static_cast<int>(items_.size());
-      items_.push_back({Item::Kind::kUnit, u, unit.nodes.empty() ? 0 : unit.nodes.back()});
-    }
-    for (size_t v = 0; v < graph_.value_count(); ++v) {
-      if (!needs_.dequantized[v] && !needs_.raw[v]) continue;
-      value_item_[v] = static_cast<int>(items_.size());
-      const int64_t p = index_.producer(static_cast<ValueId>(v));
-      items_.push_back({needs_.raw[v] ? Item::Kind::kRaw : Item::Kind::kDequantize, v, static_cast<size_t>(p)});
-    }
-    for (size_t n = 0; n < graph_.nodes.size(); ++n) {
-      if (!needs_.node[n]) continue;
-      for (ValueId out : graph_.nodes[n].outputs)
-        if (out != kNoValue && value_item_[static_cast<size_t>(out)] < 0)
-          value_item_[static_cast<size_t>(out)] = static_cast<int>(items_.size());
-      items_.push_back({Item::Kind::kNode, n, n});
-    }
-  }
-
-  std::vector<int> dependencies(const Item& item) const {
-    std::vector<int> deps;
-    const auto code = [&](CodeId c) { deps.push_back(code_item_[static_cast<size_t>(c)]); };
-    const auto value = [&](ValueId v) {
-      if (v != kNoValue) deps.push_back(value_item_[static_cast<size_t>(v)]);
-    };
-    switch (item.kind) {
-      case Item::Kind::kUnit:
-        for (CodeId c : units_.units[item.index].inputs) code(c);
-        value(units_.units[item.index].float_input);
-        break;
-      case Item::Kind::kNode:
-        for (ValueId v : graph_.nodes[item.index].inputs) value(v);
-        break;
-      case Item::Kind::kDequantize: code(units_.coded.at(static_cast<ValueId>(item.index))); break;
-      case Item::Kind::kRaw: code(units_.code_of.at(static_cast<ValueId>(item.index))); break;
-    }
-    std::erase(deps, -1);
-    return deps;
-  }
-
-  // Topological, otherwise in the order of the nodes.
-  std::vector<size_t> order() const {
-    std::vector<int> waiting(items_.size(), 0);
-    std::vector<std::vector<size_t>> readers(items_.size());
-    for (size_t i = 0; i < items_.size(); ++i)
-      for (int d : dependencies(items_[i])) {
-        ++waiting[i];
-        readers[static_cast<size_t>(d)].push_back(i);
-      }
-    using Key = std::pair<size_t, size_t>;
-    std::priority_queue<Key, std::vector<Key>, std::greater<>> ready;
-    for (size_t i = 0; i < items_.size(); ++i)
-      if (waiting[i] == 0) ready.push({items_[i].place, i});
-    std::vector<size_t> sorted;
-    while (!ready.empty()) {
-      const size_t i = ready.top().second;
-      ready.pop();
-      sorted.push_back(i);
-      for (size_t r : readers[i])
-        if (--waiting[r] == 0) ready.push({items_[r].place, r});
-    }
-    return sorted;
   }
 
   void emit(const Item& item) {
@@ -484,7 +406,8 @@ class Emitter {
     TensorId& id = code_tensor_[static_cast<size_t>(code)];
     if (id != kNoTensor) return id;
     const Code& c = units_.codes[static_cast<size_t>(code)];
-    TensorInfo info{.name = c.name, .dtype = DType::kUint8, .dims = c.dims, .scale = c.params.scale, .zero = c.params.zero};
+    TensorInfo info{
+        .name = c.name, .dtype = DType::kUint8, .dims = c.dims, .scale = c.params.scale, .zero = c.params.zero};
     if (c.image()) {
       info.layout = Layout::kNhwc;
       info.pixel_stride = std::max<int64_t>(4, c.dims[1]);
@@ -497,9 +420,10 @@ class Emitter {
     if (id != kNoTensor) return id;
     const std::optional<Dims> dims = image_dims(graph_, value);
     if (!leads(value))
-      fail(value, "has " + shape_words(value) +
-                      ", but needs a size that is known for each image of a batch; fix the sizes in the network, or the "
-                      "batch with --batch");
+      fail(value,
+           "has " + shape_words(value) +
+               ", but needs a size that is known for each image of a batch; fix the sizes in the network, or the "
+               "batch with --batch");
     const Value& v = graph_.value(value);
     return id = add_tensor({.name = v.name, .dtype = v.dtype, .dims = dims.value_or(Dims{})});
   }
@@ -525,13 +449,11 @@ class Emitter {
   const Needs& needs_;
   Draft draft_;
   Status status_;
-  std::vector<Item> items_;
-  std::vector<int> code_item_, value_item_;
   std::vector<TensorId> code_tensor_, value_tensor_;
-  std::vector<size_t> island_;       // nodes that wait to become an IslandOp
-  std::vector<bool> in_island_;      // the same, by node
-  std::vector<bool> read_by_unit_;   // by value
-  std::set<TensorId> solid_;  // another tensor is a plain view of it: it must keep its own bytes
+  std::vector<size_t> island_;      // nodes that wait to become an IslandOp
+  std::vector<bool> in_island_;     // the same, by node
+  std::vector<bool> read_by_unit_;  // by value
+  std::set<TensorId> solid_;        // another tensor is a plain view of it: it must keep its own bytes
 };
 
 }  // namespace
