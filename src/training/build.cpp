@@ -33,6 +33,7 @@ class Builder {
     for (const Node& node : graph_.nodes)
       if (node.is("QuantizeLinear")) find_pair(node, index);
     for (size_t i = 0; i < graph_.nodes.size(); ++i) OCTET_RETURN_IF_ERROR(add_step(i));
+    find_quantized_relus();
     plan_releases();
     return Status::ok();
   }
@@ -217,6 +218,23 @@ class Builder {
     const TensorPlan& x = m_.quantizers[static_cast<size_t>(step.quantizers[0])].plan;
     const TensorPlan& w = m_.quantizers[static_cast<size_t>(step.quantizers[1])].plan;
     return dtype_is_integer(x.dtype) && dtype_is_integer(w.dtype) && w.block_size == 0;
+  }
+
+  // A Relu that everybody reads through one quantizer needs no pass of its own.
+  void find_quantized_relus() {
+    std::vector<std::set<int>> readers(graph_.value_count());
+    for (const Step& step : m_.steps) {
+      const std::vector<ValueId>& inputs = graph_.nodes[step.node].inputs;
+      for (size_t k = 0; k < inputs.size(); ++k)
+        if (inputs[k] != kNoValue) readers[static_cast<size_t>(inputs[k])].insert(step.quantizers[k]);
+    }
+    for (Step& step : m_.steps) {
+      const Node& node = graph_.nodes[step.node];
+      if (!node.is("Relu") || graph_.is_output(node.outputs[0])) continue;
+      const std::set<int>& through = readers[static_cast<size_t>(node.outputs[0])];
+      if (through.size() != 1 || *through.begin() < 0) continue;
+      if (m_.quantizers[static_cast<size_t>(*through.begin())].takes_relu()) step.relu_quantizer = *through.begin();
+    }
   }
 
   // Values go once their last reader is done; autograd keeps what it needs itself.

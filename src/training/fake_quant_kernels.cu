@@ -25,7 +25,7 @@ __device__ float fp8_value(float t, int fp8) {
 
 __device__ float quantized(const Problem& p, float x, float scale, int32_t zero_point) {
   if (p.fp8 != 0) return fp8_value(x / scale, p.fp8) * scale;
-  return fake_quantize_value(x, scale, zero_point, p.code_lo, p.code_hi);
+  return fake_quantize_value(x, scale, zero_point, p.relu ? zero_point : p.code_lo, p.code_hi);
 }
 
 struct Ends {
@@ -35,7 +35,9 @@ struct Ends {
 __device__ Ends ends_of(const Problem& p, int32_t zero_point) {
   if (p.fp8 == 1) return {-448.0f, 448.0f};
   if (p.fp8 == 2) return {-57344.0f, 57344.0f};
-  return {static_cast<float>(p.code_lo - zero_point), static_cast<float>(p.code_hi - zero_point)};
+  // With relu the least number above 0: its gradient is 0 at 0.
+  const float lo = p.relu ? __int_as_float(1) : static_cast<float>(p.code_lo - zero_point);
+  return {lo, static_cast<float>(p.code_hi - zero_point)};
 }
 
 struct Term {
@@ -52,28 +54,39 @@ __device__ Term term_of(const Problem& p, float x, float g, float scale, const E
   return {inside ? g : 0.0f, inside ? q - t : q};
 }
 
-__global__ void fake_quantize_kernel(Problem p, float* y) {
-  const int64_t first = blockIdx.x * kSegment + threadIdx.x;
+// This thread's elements of a segment that begins at `begin` and ends before `end`, all loaded before f(k, i, values)
+// sees the first: stores in between would make every load wait.
+template <int N, class F>
+__device__ void for_own_elements(const float* const (&from)[N], int64_t begin, int64_t end, F f) {
+  float values[kPerThread][N];
+  const int64_t first = begin + threadIdx.x;
 #pragma unroll
   for (int k = 0; k < kPerThread; ++k) {
     const int64_t i = first + k * kThreads;
-    if (i >= p.n) return;
-    const int64_t s = scale_index(p, i);
-    y[i] = quantized(p, p.x[i], p.scale[s], p.zero_point[s]);
+#pragma unroll
+    for (int a = 0; a < N; ++a) values[k][a] = i < end ? from[a][i] : 0.0f;
+  }
+#pragma unroll
+  for (int k = 0; k < kPerThread; ++k) {
+    const int64_t i = first + k * kThreads;
+    if (i < end) f(i, values[k]);
   }
 }
 
+__global__ void fake_quantize_kernel(Problem p, float* y) {
+  for_own_elements<1>({p.x}, blockIdx.x * kSegment, p.n, [&](int64_t i, const float(&v)[1]) {
+    const int64_t s = scale_index(p, i);
+    y[i] = quantized(p, v[0], p.scale[s], p.zero_point[s]);
+  });
+}
+
 __global__ void straight_through_kernel(Problem p, const float* g, float* dx) {
-  const int64_t first = blockIdx.x * kSegment + threadIdx.x;
-#pragma unroll
-  for (int k = 0; k < kPerThread; ++k) {
-    const int64_t i = first + k * kThreads;
-    if (i >= p.n) return;
+  for_own_elements<2>({p.x, g}, blockIdx.x * kSegment, p.n, [&](int64_t i, const float(&v)[2]) {
     const int64_t s = scale_index(p, i);
     const Ends ends = ends_of(p, p.zero_point[s]);
-    const float t = p.x[i] / p.scale[s];
-    dx[i] = t >= ends.lo && t <= ends.hi ? g[i] : 0.0f;
-  }
+    const float t = v[0] / p.scale[s];
+    dx[i] = t >= ends.lo && t <= ends.hi ? v[1] : 0.0f;
+  });
 }
 
 // The sum over a block of kThreads threads, in thread 0; always the same tree.
@@ -103,16 +116,11 @@ __global__ void learned_scale_kernel(Problem p, const float* g, float* dx, doubl
   const Ends ends = ends_of(p, p.zero_point[s]);
   const int64_t length = run_length(p), begin = run * length;
   double sum = 0;
-#pragma unroll
-  for (int k = 0; k < kPerThread; ++k) {
-    const int64_t at = piece * kSegment + k * kThreads + threadIdx.x;
-    if (at < length) {
-      const int64_t i = begin + at;
-      const Term t = term_of(p, p.x[i], g[i], scale, ends);
-      dx[i] = t.dx;
-      sum += static_cast<double>(g[i]) * static_cast<double>(t.slope);
-    }
-  }
+  for_own_elements<2>({p.x, g}, begin + piece * kSegment, begin + length, [&](int64_t i, const float(&v)[2]) {
+    const Term t = term_of(p, v[0], v[1], scale, ends);
+    dx[i] = t.dx;
+    sum += static_cast<double>(v[1]) * static_cast<double>(t.slope);
+  });
   sum = block_sum(sum);
   if (threadIdx.x == 0) partials[blockIdx.x] = sum;
 }

@@ -21,6 +21,7 @@ struct Problem {
   const int32_t* zero_point = nullptr;
   int32_t code_lo = 0, code_hi = 0;  // of the integer types
   int fp8 = 0;                       // 0: integers; 1: E4M3; 2: E5M2
+  bool relu = false;                 // of max(x, 0); integers, per tensor
 };
 
 cudaError_t fake_quantize(const Problem& p, float* y, cudaStream_t stream);

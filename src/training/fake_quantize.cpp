@@ -1,6 +1,7 @@
 #include "training/fake_quantize.h"
 
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "arith/float_formats.h"
@@ -35,7 +36,12 @@ struct Problem {
   // One scale per element of a row: weights [ic, oc] of matrix products.
   bool by_rows() const { return !layout.per_tensor && layout.block_size == 0 && layout.inner == 1 && !fp8(); }
   bool fp8() const { return dtype_is_float(spec.dtype); }
-  float lo(const Run& run) const { return fp8() ? -fp8_max(spec.dtype) : static_cast<float>(codes.lo - zero(run)); }
+  // With relu the least number above 0: its gradient is 0 at 0.
+  float lo(const Run& run) const {
+    if (spec.relu) return std::numeric_limits<float>::denorm_min();
+    return fp8() ? -fp8_max(spec.dtype) : static_cast<float>(codes.lo - zero(run));
+  }
+  int32_t lowest_code(const Run& run) const { return spec.relu ? zero(run) : codes.lo; }
   float hi(const Run& run) const { return fp8() ? fp8_max(spec.dtype) : static_cast<float>(codes.hi - zero(run)); }
 };
 
@@ -129,7 +135,8 @@ void forward_cpu(const Problem& p, const float* x, float* y) {
   for_each_run(p.runs, [&](int64_t, const Run& run) {
     const float scale = p.scale[run.scale];
     if (!p.fp8()) {
-      fake_quantize_span(x + run.offset, y + run.offset, run.length, scale, p.zero(run), p.codes.lo, p.codes.hi);
+      fake_quantize_span(x + run.offset, y + run.offset, run.length, scale, p.zero(run), p.lowest_code(run),
+                         p.codes.hi);
       return;
     }
     for (int64_t i = run.offset; i < run.offset + run.length; ++i)
@@ -183,15 +190,17 @@ void check_scales(const at::Tensor& x, const at::Tensor& scale, const at::Tensor
               "a quantizer needs ", count, " float32 scales and has ", scale.numel());
   TORCH_CHECK(!zero_point.defined() || (zero_point.numel() == count && zero_point.scalar_type() == at::kInt),
               "a quantizer needs ", count, " int32 zero points");
+  TORCH_CHECK(!spec.relu || (count == 1 && !dtype_is_float(spec.dtype)),
+              "only integer quantizers with one scale take a Relu along");
   TORCH_CHECK(scale.device() == x.device(), "a quantizer's scales must be where its input is");
 }
 
 std::vector<int64_t> packed(const QuantizerSpec& spec) {
-  return {static_cast<int64_t>(spec.dtype), spec.axis, spec.block_size, spec.narrow_range ? 1 : 0};
+  return {static_cast<int64_t>(spec.dtype), spec.axis, spec.block_size, spec.narrow_range ? 1 : 0, spec.relu ? 1 : 0};
 }
 
 QuantizerSpec unpacked(const std::vector<int64_t>& numbers) {
-  return {static_cast<DType>(numbers[0]), static_cast<int>(numbers[1]), numbers[2], numbers[3] != 0};
+  return {static_cast<DType>(numbers[0]), static_cast<int>(numbers[1]), numbers[2], numbers[3] != 0, numbers[4] != 0};
 }
 
 class FakeQuantize : public torch::autograd::Function<FakeQuantize> {

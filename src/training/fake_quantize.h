@@ -18,6 +18,8 @@ struct QuantizerSpec {
   int axis = -1;
   int64_t block_size = 0;
   bool narrow_range = false;
+  // Quantizes max(x, 0) in the same pass, with the gradient of both. Integer types with one scale only.
+  bool relu = false;
 };
 
 // x: any floating type (computed in float32). scale: float32, 1-D, one per tensor, channel or group, finite and > 0;

@@ -32,6 +32,7 @@ cuda::Problem problem_of(const at::Tensor& x, const QuantizerSpec& spec) {
   const CodeRange codes = code_range(spec.dtype, spec.narrow_range);
   p.code_lo = codes.lo;
   p.code_hi = codes.hi;
+  p.relu = spec.relu;
   p.fp8 = spec.dtype == DType::kFloat8E4M3 ? 1 : spec.dtype == DType::kFloat8E5M2 ? 2 : 0;
   return p;
 }

@@ -22,11 +22,16 @@ struct Quantizer {
   at::Tensor lo, hi;      // kPact: parameters
 
   QuantizerSpec spec() const { return {plan.dtype, plan.axis, plan.block_size, plan.narrow_range}; }
+  // Whether a Relu in front can be computed in the same pass: apply_to_relu.
+  bool takes_relu() const {
+    return dtype_is_integer(plan.dtype) && plan.params.scale.size() == 1 && learning != RangeLearning::kPact;
+  }
   bool stores_half() const { return plan.dtype == DType::kFloat16; }
   // Scale and zero point as they stand; for kPact those that finish() would choose for [lo, hi].
   QuantParams params() const;
   // x as the exported network computes with it; in training PACT clips first.
   at::Tensor apply(const at::Tensor& x, bool training) const;
+  at::Tensor apply_to_relu(const at::Tensor& x) const;  // apply(relu(x))
 };
 
 struct Step {
@@ -36,7 +41,8 @@ struct Step {
   bool integer_bias = false;    // input 2 becomes int32 codes of scale s_input * s_weight
   int pair = -1;                // a DequantizeLinear that ends a Q/DQ pair of the graph: its quantizer
   bool owns_statistics = false;
-  int64_t norm = -1;  // a Conv: the BatchNormalization node that is folded into it in the exported network
+  int relu_quantizer = -1;  // a Relu whose readers all take its output through this quantizer
+  int64_t norm = -1;        // a Conv: the BatchNormalization node that is folded into it in the exported network
   std::vector<bool> wanted;
   std::vector<ValueId> release;  // values that nobody reads after this step
 };

@@ -60,6 +60,12 @@ at::Tensor Quantizer::apply(const at::Tensor& x, bool training) const {
   return fake_quantize(x, floats(p.scale).to(x.device()), zero, spec());
 }
 
+at::Tensor Quantizer::apply_to_relu(const at::Tensor& x) const {
+  QuantizerSpec with_relu = spec();
+  with_relu.relu = true;
+  return fake_quantize(x, scale, zero_point, with_relu);
+}
+
 void TrainableModule::Impl::add_quantizer(Quantizer q) {
   const QuantParams& p = q.plan.params;
   const auto own = [&](const char* kind, at::Tensor t, bool learned) {

@@ -21,6 +21,12 @@ class Run {
 
   void step(const Step& step) {
     const Node& node = m_.graph.nodes[step.node];
+    if (step.relu_quantizer >= 0 && !tap_ && m_.keep.count(node.outputs[0]) == 0) {
+      const Quantizer& quantizer = m_.quantizers[static_cast<size_t>(step.relu_quantizer)];
+      quantized_[static_cast<size_t>(node.outputs[0])] =
+          quantizer.apply_to_relu(input(node.inputs[0], step.quantizers[0]));
+      return release(step);
+    }
     Call call{node, m_.graph.opset, {}, {}};
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       const ValueId id = node.inputs[i];
@@ -44,13 +50,17 @@ class Run {
       if (tap_) tap_(maker, i, outputs[i]);
       put(maker.outputs[i], outputs[i]);
     }
+    release(step);
+  }
+
+ private:
+  void release(const Step& step) {
     for (ValueId id : step.release) {
       values_[static_cast<size_t>(id)] = at::Tensor();
       quantized_[static_cast<size_t>(id)] = at::Tensor();
     }
   }
 
- private:
   NormRun norm_run() const {
     if (m_.reestimating) return NormRun::kAverage;
     return m_.training && m_.norm_mode == BatchNormMode::kLive ? NormRun::kLive : NormRun::kFrozen;

@@ -14,12 +14,16 @@ struct Case {
   std::vector<int64_t> dims;
   int axis;
   int64_t block;
+  bool relu = false;
 };
 
 const Case kCases[] = {
-    {DType::kInt8, {1 << 20}, -1, 0},   {DType::kUint8, {3, 5, 7, 2}, -1, 0},  {DType::kInt4, {64, 32, 3, 3}, 0, 0},
-    {DType::kInt8, {6, 5, 3, 3}, 1, 0}, {DType::kInt16, {9, 700}, 1, 0},       {DType::kInt4, {5, 70}, 1, 32},
-    {DType::kInt4, {70, 5}, 0, 32},     {DType::kFloat8E4M3, {100, 77}, 0, 0}, {DType::kFloat8E5M2, {5000}, -1, 0},
+    {DType::kInt8, {1 << 20}, -1, 0},     {DType::kUint8, {3, 5, 7, 2}, -1, 0},
+    {DType::kInt4, {64, 32, 3, 3}, 0, 0}, {DType::kInt8, {6, 5, 3, 3}, 1, 0},
+    {DType::kInt16, {9, 700}, 1, 0},      {DType::kInt4, {5, 70}, 1, 32},
+    {DType::kInt4, {70, 5}, 0, 32},       {DType::kFloat8E4M3, {100, 77}, 0, 0},
+    {DType::kFloat8E5M2, {5000}, -1, 0},  {DType::kUint8, {70001}, -1, 0, true},
+    {DType::kInt8, {4097}, -1, 0, true},
 };
 
 int64_t scale_count(const Case& c) {
@@ -37,7 +41,7 @@ TEST(Cuda, KernelsAreTheCpus) {
     const at::Tensor x = at::randn(c.dims) * 3, g = at::randn(c.dims);
     const at::Tensor scale = at::rand({scale_count(c)}) * 0.05 + 0.01;
     const at::Tensor zero = at::zeros({scale_count(c)}, at::kInt);
-    const QuantizerSpec spec{c.dtype, c.axis, c.block};
+    const QuantizerSpec spec{c.dtype, c.axis, c.block, false, c.relu};
     for (bool learn : {false, true}) {
       std::vector<at::Tensor> ys, dxs, ds;
       for (at::Device device : {at::Device(at::kCPU), at::Device(at::kCUDA, 0)}) {

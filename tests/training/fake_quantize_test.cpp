@@ -105,6 +105,31 @@ TEST(FakeQuantize, ValuesAreThoseOfArithBitForBit) {
   }
 }
 
+// A Relu taken along is a Relu in front: values and all gradients, also at 0 and beyond the range.
+TEST(FakeQuantize, ReluInTheSamePassIsReluBefore) {
+  for (DType dtype : {DType::kInt8, DType::kUint8, DType::kInt4, DType::kInt16}) {
+    for (int32_t zero : {0, 3}) {
+      const float step = dtype == DType::kInt16 ? 1e-4f : 0.05f;
+      at::Tensor x = at::randn({4001}) * 3;
+      x.slice(0, 0, 6).copy_(at::tensor({0.0f, -0.0f, 1e-40f, -1e-40f, step / 2, 1e30f}));
+      const at::Tensor g = at::randn({4001});
+      const at::Tensor zeros = at::full({1}, zero, at::kInt);
+      std::vector<std::vector<at::Tensor>> all;
+      for (bool together : {false, true}) {
+        const QuantizerSpec spec{dtype, -1, 0, false, together};
+        at::Tensor leaf = x.clone().set_requires_grad(true);
+        at::Tensor scale = at::tensor({step}).set_requires_grad(true);
+        const at::Tensor y = fake_quantize(together ? leaf : at::relu(leaf), scale, zeros, spec);
+        y.backward(g);
+        all.push_back({y.detach(), leaf.grad(), scale.grad()});
+      }
+      EXPECT_TRUE(at::equal(all[0][0], all[1][0]));
+      EXPECT_TRUE(at::equal(all[0][1], all[1][1]));
+      EXPECT_TRUE(at::allclose(all[0][2], all[1][2], 1e-5));
+    }
+  }
+}
+
 TEST(FakeQuantize, ARangeThatIsNoneGivesZeros) {
   for (float amax : {0.0f, 0x1p-25f, 1e-40f}) {
     const ScaleZero p = symmetric_params(amax, DType::kInt8);

@@ -120,6 +120,34 @@ class Qat : public ::testing::TestWithParam<Variant> {
   }
 };
 
+// A value that the caller wants to keep is computed by itself; otherwise a Relu and its quantizer are one pass.
+TEST_P(Qat, ReluAndQuantizerTogetherAreTheTwoApart) {
+  const Graph graph = network();
+  const Quantized q = quantize_all(graph, options());
+  std::vector<std::string> relus;
+  for (const Node& node : graph.nodes)
+    if (node.is("Relu")) relus.push_back(graph.value(node.outputs[0]).name);
+  ASSERT_FALSE(relus.empty());
+  std::vector<std::unique_ptr<TrainableModule>> modules;
+  std::vector<at::Tensor> outputs;
+  for (bool apart : {false, true}) {
+    modules.push_back(quantized_module(graph, q.plan, learning()));
+    ASSERT_NE(modules.back(), nullptr);
+    modules.back()->train();
+    ASSERT_TRUE(modules.back()->keep(apart ? relus : std::vector<std::string>()).is_ok());
+    const auto y = modules.back()->forward(to_torch_all(octet::testing::random_inputs(graph, 3)));
+    ASSERT_TRUE(y.is_ok()) << y.status().message();
+    (*y)[0].square().sum().backward();
+    outputs.push_back((*y)[0].detach());
+  }
+  EXPECT_TRUE(at::equal(outputs[0], outputs[1]));
+  for (size_t i = 0; i < modules[0]->parameters().size(); ++i) {
+    const at::Tensor a = modules[0]->parameters()[i].tensor.grad(), b = modules[1]->parameters()[i].tensor.grad();
+    ASSERT_EQ(a.defined(), b.defined()) << modules[0]->parameters()[i].name;
+    EXPECT_TRUE(!a.defined() || at::allclose(a, b, 1e-4, 1e-5)) << modules[0]->parameters()[i].name;
+  }
+}
+
 TEST_P(Qat, EqualsTheExportedNetworkBeforeAndAfterTraining) {
   Graph graph = network();
   const Quantized q = quantize_all(graph, options());
