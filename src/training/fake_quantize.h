@@ -18,6 +18,8 @@ struct QuantizerSpec {
   int axis = -1;
   int64_t block_size = 0;
   bool narrow_range = false;
+  // Of the batch that x is a part of: LSQ counts the elements of the whole.
+  int64_t own_samples = 1, all_samples = 1;
 };
 
 // x: any floating type (computed in float32). scale: float32, 1-D, one per tensor, channel or group, finite and > 0;

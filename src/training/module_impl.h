@@ -21,12 +21,12 @@ struct Quantizer {
   at::Tensor zero_point;  // int32 [n], or undefined for zeros
   at::Tensor lo, hi;      // kPact: parameters
 
-  QuantizerSpec spec() const { return {plan.dtype, plan.axis, plan.block_size, plan.narrow_range}; }
+  QuantizerSpec spec() const { return {plan.dtype, plan.axis, plan.block_size, plan.narrow_range, 1, 1}; }
   bool stores_half() const { return plan.dtype == DType::kFloat16; }
   // Scale and zero point as they stand; for kPact those that finish() would choose for [lo, hi].
   QuantParams params() const;
   // x as the exported network computes with it; in training PACT clips first.
-  at::Tensor apply(const at::Tensor& x, bool training) const;
+  at::Tensor apply(const at::Tensor& x, bool training, const SharedBatch& batch) const;
 };
 
 struct Step {
@@ -65,6 +65,7 @@ struct TrainableModule::Impl {
   BatchNormMode norm_mode = BatchNormMode::kLive;
   bool reestimating = false;
   int64_t reestimated_batches = 0;
+  SharedBatch batch;
   int64_t step_count = 0;
   at::Device device = at::kCPU;
   at::ScalarType dtype = at::kFloat;

@@ -51,9 +51,16 @@ QuantParams Quantizer::params() const {
   return p;
 }
 
-at::Tensor Quantizer::apply(const at::Tensor& x, bool training) const {
+at::Tensor Quantizer::apply(const at::Tensor& x, bool training, const SharedBatch& batch) const {
   if (stores_half()) return straight_through(x, x.detach().to(at::kHalf).to(x.scalar_type()));
-  if (learning != RangeLearning::kPact) return fake_quantize(x, scale, zero_point, spec());
+  if (learning != RangeLearning::kPact) {
+    QuantizerSpec own = spec();
+    if (plan.role == TensorRole::kActivation) {
+      own.own_samples = batch.own;
+      own.all_samples = batch.all;
+    }
+    return fake_quantize(x, scale, zero_point, own);
+  }
   const QuantParams p = params();
   if (training) return pact_quantize(x, lo, hi, p);
   const at::Tensor zero = at::full({1}, p.zero_point_at(0), at::TensorOptions(at::kInt).device(x.device()));

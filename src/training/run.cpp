@@ -33,6 +33,7 @@ class Run {
     call.training = m_.training && !m_.reestimating;
     call.norm = norm_run();
     call.average_factor = 1.0 / static_cast<double>(std::max<int64_t>(1, m_.reestimated_batches));
+    call.batch = &m_.batch;
     call.owns_statistics = step.owns_statistics;
     call.wanted = step.wanted;
     call.dtype = m_.dtype;
@@ -61,7 +62,7 @@ class Run {
     if (quantizer < 0) return get(id);
     at::Tensor& copy = quantized_[static_cast<size_t>(id)];
     if (!copy.defined())
-      copy = m_.quantizers[static_cast<size_t>(quantizer)].apply(get(id), m_.training && !m_.reestimating);
+      copy = m_.quantizers[static_cast<size_t>(quantizer)].apply(get(id), m_.training && !m_.reestimating, m_.batch);
     return copy;
   }
 
@@ -70,7 +71,8 @@ class Run {
       const std::vector<ValueId>& in = m_.graph.nodes[static_cast<size_t>(step.norm)].inputs;
       return {m_.run_folded(step, call, {get(in[1]), get(in[2]), get(in[3]), get(in[4])})};
     }
-    if (step.pair >= 0) return {m_.quantizers[static_cast<size_t>(step.pair)].apply(call.in(0), call.training)};
+    if (step.pair >= 0)
+      return {m_.quantizers[static_cast<size_t>(step.pair)].apply(call.in(0), call.training, m_.batch)};
     bool any = false, floating = false;
     for (const at::Tensor& t : call.inputs) {
       any = any || t.defined();
