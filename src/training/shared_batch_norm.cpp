@@ -80,9 +80,14 @@ class SharedBatchNorm : public torch::autograd::Function<SharedBatchNorm> {
     batch.sum(sums);
     sums.div_(count);
     const auto of_channel = [&](const at::Tensor& t) { return t.to(dy.scalar_type()).reshape(view); };
-    const at::Tensor factor = wide(weight) / at::sqrt(wide(variance) + epsilon);
-    at::Tensor dx = at::addcmul(dy, normalized, of_channel(sums.narrow(0, channels, channels)), -1);
-    dx.sub_(of_channel(sums.narrow(0, 0, channels))).mul_(of_channel(factor));
+    at::Tensor dx;
+    if (batch.counts) {
+      const at::Tensor factor = wide(weight) / at::sqrt(wide(variance) + epsilon);
+      dx = at::addcmul(dy, normalized, of_channel(sums.narrow(0, channels, channels)), -1);
+      dx.sub_(of_channel(sums.narrow(0, 0, channels))).mul_(of_channel(factor));
+    } else {
+      dx = at::zeros_like(dy);  // no part of the means, so it has no part of their gradient
+    }
     return {dx,
             d_weight.to(weight.scalar_type()),
             d_bias.to(weight.scalar_type()),

@@ -115,6 +115,7 @@ TEST(SharedBatchNorm, ASampleThatDoesNotCountChangesNothing) {
   EXPECT_TRUE(at::allclose(parts[0].dx, whole.dx));
   EXPECT_TRUE(at::allclose(parts[1].mean, whole.mean));
   EXPECT_EQ(parts[1].d_weight.abs().max().item<double>(), 0);
+  EXPECT_EQ(parts[1].dx.abs().max().item<double>(), 0);
 }
 
 TEST(SharedBatch, ScalesOfPartsGetTheGradientOfTheWhole) {
