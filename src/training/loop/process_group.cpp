@@ -1,5 +1,7 @@
 #include "training/loop/process_group.h"
 
+#include <netdb.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -46,6 +48,26 @@ std::string list_of(const std::vector<int>& ranks) {
   for (size_t i = 0; i < ranks.size(); ++i)
     text += (i == 0 ? "" : i + 1 == ranks.size() ? " and " : ", ") + std::to_string(ranks[i]);
   return (ranks.size() == 1 ? "process " : "processes ") + text;
+}
+
+// Somebody listens where process 0 should, before the timeout. LibTorch would look too, and log its despair.
+bool answers_at(const Launch& launch) {
+  addrinfo hints{}, *found = nullptr;
+  hints.ai_socktype = SOCK_STREAM;
+  for (const auto end = Clock::now() + launch.timeout; Clock::now() < end;) {
+    if (::getaddrinfo(launch.address.c_str(), std::to_string(launch.port).c_str(), &hints, &found) == 0) {
+      bool met = false;
+      for (const addrinfo* a = found; a != nullptr && !met; a = a->ai_next) {
+        const int s = ::socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, a->ai_protocol);
+        met = s >= 0 && ::connect(s, a->ai_addr, a->ai_addrlen) == 0;
+        if (s >= 0) ::close(s);
+      }
+      ::freeaddrinfo(found);
+      if (met) return true;
+    }
+    std::this_thread::sleep_for(milliseconds(100));
+  }
+  return false;
 }
 
 // Whoever is still there says so in the store of process 0 and waits a little for the others. The ranks that do not
@@ -127,25 +149,27 @@ Status ProcessGroup::Impl::connect() {
   options.numWorkers = static_cast<std::size_t>(launch.size);
   options.timeout = timeout;
   std::string what;
-  const bool met = works([&] { store = c10::make_intrusive<c10d::TCPStore>(launch.address, options); }, &what);
-  const std::string seconds = std::to_string(launch.timeout.count()) + " s";
-  if (!met && what.find("in use") != std::string::npos)
+  const bool connected = (launch.rank == 0 || answers_at(launch)) &&
+                         works(
+                             [&] {
+                               store = c10::make_intrusive<c10d::TCPStore>(launch.address, options);
+                               gloo =
+                                   make_gloo(store, launch.rank, launch.size, timeout, is_loopback(launch.address));
+                               if (device.is_cuda()) nccl = make_nccl(store, launch.rank, launch.size, timeout);
+                             },
+                             &what);
+  if (!connected && what.find("in use") != std::string::npos)
     return io_error("process 0 cannot listen at " + place(launch) +
                     ", because the port is in use; give another MASTER_PORT");
-  if (!met)
-    return io_error(
-        "process " + std::to_string(launch.rank) + " did not meet the other " + std::to_string(launch.size - 1) +
-        " at " + place(launch) + " within " + seconds +
-        "; start all with the same MASTER_ADDR, MASTER_PORT and number of processes (LibTorch says: " + what + ")");
-  const bool connected = works(
-      [&] {
-        gloo = make_gloo(store, launch.rank, launch.size, timeout, is_loopback(launch.address));
-        if (device.is_cuda()) nccl = make_nccl(store, launch.rank, launch.size, timeout);
-      },
-      &what);
-  if (!connected)
-    return io_error("process " + std::to_string(launch.rank) + " could not connect to the other " +
-                    std::to_string(launch.size - 1) + " within " + seconds + " (LibTorch says: " + what + ")");
+  if (!connected) {
+    const bool late =
+        what.empty() || what.find("imeout") != std::string::npos || what.find("timed out") != std::string::npos;
+    return io_error("process " + std::to_string(launch.rank) + " did not meet the other " +
+                    std::to_string(launch.size - 1) + " at " + place(launch) + " within " +
+                    std::to_string(launch.timeout.count()) +
+                    " s; start all with the same MASTER_ADDR, MASTER_PORT and number of processes" +
+                    (late ? "" : " (LibTorch says: " + what + ")"));
+  }
   if (device.is_cpu() && !gloo)
     return unsupported(
         "several processes on the CPU need Gloo, and this Octet was built without its headers; "
@@ -177,9 +201,9 @@ Status ProcessGroup::Impl::lost(const std::string& what) {
   if (missing.empty())
     failure = io_error("the connection between the processes was lost (LibTorch says: " + what + ")");
   else
-    failure = io_error(list_of(missing) + " of " + std::to_string(launch.size) +
-                       " was lost: killed, crashed or without an answer for " +
-                       std::to_string(launch.timeout.count()) + " s; its own output may say why");
+    failure =
+        io_error(list_of(missing) + " of " + std::to_string(launch.size) + (missing.size() == 1 ? " was" : " were") +
+                 " lost (killed, crashed, or no answer within " + std::to_string(launch.timeout.count()) + " s)");
   return failure;
 }
 
