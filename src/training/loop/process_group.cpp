@@ -149,15 +149,12 @@ Status ProcessGroup::Impl::connect() {
   options.numWorkers = static_cast<std::size_t>(launch.size);
   options.timeout = timeout;
   std::string what;
-  const bool connected = (launch.rank == 0 || answers_at(launch)) &&
-                         works(
-                             [&] {
-                               store = c10::make_intrusive<c10d::TCPStore>(launch.address, options);
-                               gloo =
-                                   make_gloo(store, launch.rank, launch.size, timeout, is_loopback(launch.address));
-                               if (device.is_cuda()) nccl = make_nccl(store, launch.rank, launch.size, timeout);
-                             },
-                             &what);
+  const auto meet = [&] {
+    store = c10::make_intrusive<c10d::TCPStore>(launch.address, options);
+    gloo = make_gloo(store, launch.rank, launch.size, timeout, is_loopback(launch.address));
+    if (device.is_cuda()) nccl = make_nccl(store, launch.rank, launch.size, timeout);
+  };
+  const bool connected = (launch.rank == 0 || answers_at(launch)) && works(meet, &what);
   if (!connected && what.find("in use") != std::string::npos)
     return io_error("process 0 cannot listen at " + place(launch) +
                     ", because the port is in use; give another MASTER_PORT");
@@ -266,6 +263,7 @@ ProcessGroup::ProcessGroup(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) 
 
 ProcessGroup::~ProcessGroup() {
   std::string ignored;
+  if (!failure().is_ok()) (void)impl_->nccl.release();  // its end would wait for what never comes
   works([&] { impl_->nccl.reset(); }, &ignored);
   works([&] { impl_->gloo.reset(); }, &ignored);
   works([&] { impl_->store.reset(); }, &ignored);
