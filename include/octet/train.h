@@ -52,7 +52,7 @@ struct TrainResult {
   std::optional<QuantizationPlan> plan;  // with a plan: its scales as they were trained
   std::optional<Ranges> ranges;
   std::vector<EpochRecord> epochs;  // earlier ones of a resumed run included
-  int best_epoch = 0;
+  int best_epoch = 0;                    // 0: with a plan, no epoch was better than the start
   std::string score_name;  // what "best" means: "val_top1", "val_loss" or "train_loss"
   std::vector<std::string> notes;
 };

@@ -58,8 +58,8 @@ Result<JobData> open_all(const Options& o, TrainingRecipe* recipe, const Graph& 
   }
   recipe->train_data = data.calibration_spec;
   recipe->val_data = data.evaluation_spec;
-  if (data.evaluation_spec.path == data.calibration_spec.path &&
-      data.evaluation_spec.split == data.calibration_spec.split)
+  const DataSpec &train = data.calibration_spec, &val = data.evaluation_spec;
+  if (train.path == val.path && train.split == val.split && train.subset == val.subset)
     data.notes.emplace_back("the accuracy is measured on the images of the training; --eval-data gives others");
   return data;
 }

@@ -40,8 +40,19 @@ Result<TrainResult> Trainer::run() {
   const Threads threads(job_.run.threads);
   OCTET_RETURN_IF_ERROR(processes_.agree(set_up()));
   OCTET_RETURN_IF_ERROR(begin_together());
+  if (job_.plan != nullptr && state_.step == 0) OCTET_RETURN_IF_ERROR(score_start());
   while (state_.step < total_steps() || is_unfinished()) OCTET_RETURN_IF_ERROR(run_epoch());
   return finish();
+}
+
+// Fine-tuning must not give less than it was given: the calibrated network is the first candidate.
+Status Trainer::score_start() {
+  if (!val_data_) return Status::ok();
+  EpochRecord start;
+  OCTET_RETURN_IF_ERROR(validate(&start));
+  OCTET_ASSIGN(state_.best_module, module_->save_state());
+  state_.best_score = score_of(start);
+  return Status::ok();
 }
 
 Status Trainer::run_epoch() {
@@ -167,7 +178,7 @@ Status Trainer::finish_epoch(double seconds, int64_t images) {
   const Status validated = validate(&record);
   const double score = score_of(record);
   Result<std::string> best = std::string();
-  record.best = validated.is_ok() && (state_.best_epoch == 0 || score > state_.best_score);
+  record.best = validated.is_ok() && (state_.best_module.empty() || score > state_.best_score);
   if (record.best) best = module_->save_state();
   if (averaged_) averaged_->swap();
   if (!validated.is_ok()) return validated.code() == StatusCode::kCancelled ? pause() : validated;
@@ -292,6 +303,10 @@ Result<TrainResult> Trainer::finish() {
   } else {
     OCTET_RETURN_IF_ERROR(module_->write_back(result.graph));
   }
+  if (state_.best_epoch == 0)
+    notes_.emplace_back(
+        "no epoch was better than the calibrated network, which is what was kept; try a lower initial_lr (a network "
+        "that takes pixels from 0 to 255 wants 1e-5 or so)");
   result.epochs = state_.epochs;
   result.best_epoch = state_.best_epoch;
   result.score_name = !val_data_ ? "train_loss" : objective_->uses_labels() ? "val_top1" : "val_loss";

@@ -42,6 +42,7 @@ class Trainer {
   std::string recipe_id() const;
 
   // trainer.cpp
+  Status score_start();
   Status run_epoch();
   Status train_step(const TrainingBatch& batch);
   Status apply_gradients(double lr);
