@@ -64,6 +64,10 @@ class TensorStatistics {
   std::span<const uint64_t> negative_bins() const;
 
   bool operator==(const TensorStatistics& other) const = default;
+  // The whole state as bytes, for another process of the same build.
+  std::string to_bytes() const;
+  // kDataCorrupt when the bytes are no statistics.
+  static Result<TensorStatistics> from_bytes(std::string_view bytes);
   // The whole state as text, equal exactly when the statistics are: for tests and caches.
   std::string fingerprint() const;
 

@@ -13,6 +13,7 @@
 #include "octet/calibration.h"
 #include "octet/data.h"
 #include "octet/graph.h"
+#include "octet/processes.h"
 #include "octet/progress.h"
 #include "octet/quantization.h"
 #include "octet/runtime.h"
@@ -23,6 +24,8 @@ struct RunOptions {
   int threads = 0;  // 0: as many as the machine has cores
   ProgressSink progress;
   const CancelFlag* cancel = nullptr;
+  // Shares the images with the other processes of the job, which get the same results. Null: alone.
+  Processes* processes = nullptr;
 };
 
 // The inputs of a network as a data set wants to know them.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +12,12 @@
 #include "octet/training_recipe.h"
 
 namespace octet {
+
+// Joins the other processes of the job that a launcher started, as it says in environment variables (docs/training.md
+// lists them); a process alone has none. `device`: "cuda" becomes the GPU of this process. Give the result to
+// RunOptions::processes. Errors: kInvalidArgument for variables that do not fit together, kIoError when the others do
+// not come, kUnsupported when this build cannot.
+Result<std::unique_ptr<Processes>> join_processes(std::string* device);
 
 // What an epoch came to. Figures that were not measured are absent.
 struct EpochRecord {
@@ -34,7 +41,9 @@ struct TrainJob {
   // resumed.
   std::string folder;
   bool resume = false;  // from folder/checkpoint.bin; begins anew when there is none
-  RunOptions run;       // threads are LibTorch's, on the CPU
+  // Threads are LibTorch's, on the CPU. Processes share every batch, by rank in the same order of images, and come to
+  // the losses and weights of one process but for the rounding of sums; the first one alone writes and reports.
+  RunOptions run;
   std::function<void(const EpochRecord&)> on_epoch;
 };
 

@@ -206,6 +206,45 @@ double TensorStatistics::second_moment() const {
   return std::ldexp(static_cast<double>(sum) / 12 / static_cast<double>(finite_count_), 2 * exponent_);
 }
 
+std::string TensorStatistics::to_bytes() const {
+  const uint64_t head[] = {finite_count_,
+                           zero_count_,
+                           nan_count_,
+                           inf_count_,
+                           amax_bits_,
+                           static_cast<uint32_t>(min_key_),
+                           static_cast<uint32_t>(max_key_),
+                           static_cast<uint32_t>(exponent_)};
+  std::string bytes(reinterpret_cast<const char*>(head), sizeof head);
+  bytes.append(reinterpret_cast<const char*>(bins_.data()), bins_.size() * sizeof(uint64_t));
+  return bytes;
+}
+
+Result<TensorStatistics> TensorStatistics::from_bytes(std::string_view bytes) {
+  uint64_t head[8];
+  constexpr size_t kBinBytes = 2 * kSideBins * sizeof(uint64_t);
+  if (bytes.size() != sizeof head && bytes.size() != sizeof head + kBinBytes)
+    return data_corrupt("statistics of " + std::to_string(bytes.size()) + " bytes are cut off or damaged");
+  std::memcpy(head, bytes.data(), sizeof head);
+  TensorStatistics s;
+  s.finite_count_ = head[0];
+  s.zero_count_ = head[1];
+  s.nan_count_ = head[2];
+  s.inf_count_ = head[3];
+  s.amax_bits_ = static_cast<uint32_t>(head[4]);
+  s.min_key_ = static_cast<int32_t>(head[5]);
+  s.max_key_ = static_cast<int32_t>(head[6]);
+  s.exponent_ = static_cast<int32_t>(head[7]);
+  const bool has_bins = bytes.size() > sizeof head;
+  if (s.amax_bits_ >= kInfBits || has_bins != (s.amax_bits_ > 0) ||
+      (has_bins && s.exponent_ != exponent_for(s.amax_bits_)))
+    return data_corrupt("statistics from another process are damaged: their parts do not fit together");
+  if (!has_bins) return s;
+  s.bins_.resize(2 * kSideBins);
+  std::memcpy(s.bins_.data(), bytes.data() + sizeof head, kBinBytes);
+  return s;
+}
+
 std::string TensorStatistics::fingerprint() const {
   std::string s = "finite " + std::to_string(finite_count_) + " zero " + std::to_string(zero_count_) + " nan " +
                   std::to_string(nan_count_) + " inf " + std::to_string(inf_count_) + " amax " +

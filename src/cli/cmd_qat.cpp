@@ -126,14 +126,15 @@ void print_report(const QuantizeSummary& s) {
   fmt::print("wrote {0}/model_int8.onnx, {0}/ranges.json, {0}/plan.json, {0}/run.json\n", s.output_folder);
 }
 
-Status run(const Options& o, const Common& common) {
+Status run(Options o, Common& common) {
   const auto begin = std::chrono::steady_clock::now();
+  OCTET_RETURN_IF_ERROR(join(common, &o.device));
   OCTET_ASSIGN(ModifiedRecipe modified, read_recipe(o));
-  const bool talks = !common.json && !common.quiet;
+  const bool talks = common.talks();
   if (talks && !modified.changes.empty()) print_changes(modified);
   OCTET_ASSIGN(const Graph graph, load_network(o.model));
   OCTET_ASSIGN(const JobData data, open_all(o, &modified.recipe, graph));
-  OCTET_RETURN_IF_ERROR(make_directories(o.output));
+  if (common.is_first()) OCTET_RETURN_IF_ERROR(make_directories(o.output));
   QatJob job;
   job.quantize.calibration = data.calibration.get();
   job.quantize.evaluation = data.evaluation.get();
@@ -152,6 +153,7 @@ Status run(const Options& o, const Common& common) {
   };
   SelectiveQuantizer quantizer(modified.recipe.quantization);
   OCTET_ASSIGN(const QatResult result, quantization_aware_training(graph, quantizer, job));
+  if (!common.is_first()) return Status::ok();
   QuantizeSummary summary = summarize(o, modified, data, result);
   OCTET_RETURN_IF_ERROR(save_all(result, &summary, begin));
   if (common.json) fmt::print("{}\n", quantize_json(summary));
@@ -186,10 +188,7 @@ void add_qat(CLI::App& app, std::shared_ptr<Common> common) {
       "cifar10 and idx folders train on the training split and are evaluated on the test split.\n"
       "Example: octet qat resnet20.onnx --data cifar10:cifar --recipe cifar10_resnet20 -o out");
   add_common_options(*cmd, common);
-  cmd->callback([o, common] {
-    const Status status = run(*o, *common);
-    if (!status.is_ok()) common->exit = fail(status);
-  });
+  cmd->callback([o, common] { common->exit = finish(*common, run(*o, *common)); });
 }
 
 }  // namespace octet::cli

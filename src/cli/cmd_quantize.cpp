@@ -178,8 +178,10 @@ Status refuse_beside_ranges(const Options& o) {
                           " would have no effect; leave one of the two away");
 }
 
-Result<int> run(const Options& o, const Common& common) {
+Result<int> run(const Options& o, Common& common) {
   const auto begin = std::chrono::steady_clock::now();
+  std::string device = "cpu";
+  OCTET_RETURN_IF_ERROR(join(common, &device));
   OCTET_RETURN_IF_ERROR(refuse_beside_plan(o));
   OCTET_RETURN_IF_ERROR(refuse_beside_ranges(o));
   OCTET_ASSIGN(const QuantizationOptions q, read_recipe(o));
@@ -204,9 +206,12 @@ Result<int> run(const Options& o, const Common& common) {
   if (!o.plan.empty()) {
     OCTET_ASSIGN(job.plan, load_plan(o.plan));
   }
-  OCTET_RETURN_IF_ERROR(make_directories(o.output));  // before the long work, not after
-  job.on_quantized = [&](const QuantizeResult& r) { return save_all(r, summarize(o, q, data, r), !o.plan.empty()); };
+  if (common.is_first()) OCTET_RETURN_IF_ERROR(make_directories(o.output));  // before the long work, not after
+  job.on_quantized = [&](const QuantizeResult& r) {
+    return common.is_first() ? save_all(r, summarize(o, q, data, r), !o.plan.empty()) : Status::ok();
+  };
   OCTET_ASSIGN(const QuantizeResult result, quantize_network(graph, quantizer, job));
+  if (!common.is_first()) return static_cast<int>(kSuccess);
   QuantizeSummary summary = summarize(o, q, data, result);
   OCTET_RETURN_IF_ERROR(measure_files(&summary));
   summary.total_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
@@ -265,7 +270,7 @@ void add_quantize(CLI::App& app, std::shared_ptr<Common> common) {
   add_common_options(*cmd, common);
   cmd->callback([o, common] {
     const Result<int> code = run(*o, *common);
-    common->exit = code.is_ok() ? *code : fail(code.status());
+    common->exit = code.is_ok() ? *code : finish(*common, code.status());
   });
 }
 

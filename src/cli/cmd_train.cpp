@@ -72,12 +72,12 @@ void print_summary(const TrainSummary& s) {
   fmt::print("wrote {0}/model.onnx, {0}/metrics.jsonl, {0}/run.json\n", s.output_folder);
 }
 
-Status run(const Options& o, const Common& common) {
+Status run(Options o, Common& common) {
   const auto begin = std::chrono::steady_clock::now();
+  OCTET_RETURN_IF_ERROR(join(common, &o.device));
   TrainJob job;
   OCTET_ASSIGN(job.recipe, read_recipe(o));
-  const bool talks = !common.json && !common.quiet;
-  if (talks) print_notes(job.recipe.notes);
+  if (common.talks()) print_notes(job.recipe.notes);
   OCTET_ASSIGN(const Graph graph, network_of(job.recipe));
   TrainSummary summary;
   summary.recipe = o.recipe;
@@ -85,7 +85,7 @@ Status run(const Options& o, const Common& common) {
   summary.output_folder = !o.output.empty() ? o.output : std::filesystem::path(o.recipe).stem().string();
   summary.device = o.device;
   summary.parameters = count_parameters(graph);
-  OCTET_RETURN_IF_ERROR(make_directories(summary.output_folder));
+  if (common.is_first()) OCTET_RETURN_IF_ERROR(make_directories(summary.output_folder));
   job.graph = &graph;
   job.device = o.device;
   job.folder = summary.output_folder;
@@ -93,13 +93,16 @@ Status run(const Options& o, const Common& common) {
   job.run = run_options(common);
   job.on_epoch = epoch_printer(common, job.recipe.max_epochs);
   OCTET_ASSIGN(const TrainResult result, train_network(job));
+  if (!common.is_first()) return Status::ok();
   const std::string model = summary.output_folder + "/model.onnx";
   OCTET_RETURN_IF_ERROR(save_onnx(result.graph, model));
   summary.epochs = result.epochs;
   summary.best_epoch = result.best_epoch;
   summary.score_name = result.score_name;
   summary.notes = merged(job.recipe.notes, result.notes);
-  OCTET_RETURN_IF_ERROR(evaluate_file(model, job.recipe, job.run, &summary));
+  RunOptions alone = job.run;
+  alone.processes = nullptr;
+  OCTET_RETURN_IF_ERROR(evaluate_file(model, job.recipe, alone, &summary));
   summary.total_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   OCTET_RETURN_IF_ERROR(write_file_atomically(summary.output_folder + "/run.json", train_json(summary) + "\n"));
   if (common.json) fmt::print("{}\n", train_json(summary));
@@ -130,10 +133,7 @@ void add_train(CLI::App& app, std::shared_ptr<Common> common) {
               ".\nCtrl-C writes a checkpoint; --resume goes on from it, or from the last one after a crash.\n"
               "Example: octet train fashion_mnist_resnet20 -o fashion");
   add_common_options(*cmd, common);
-  cmd->callback([o, common] {
-    const Status status = run(*o, *common);
-    if (!status.is_ok()) common->exit = fail(status);
-  });
+  cmd->callback([o, common] { common->exit = finish(*common, run(*o, *common)); });
 }
 
 }  // namespace octet::cli

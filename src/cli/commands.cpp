@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <system_error>
+#include <thread>
 
 namespace octet::cli {
 
@@ -13,7 +15,25 @@ void add_common_options(CLI::App& command, const std::shared_ptr<Common>& common
 }
 
 RunOptions run_options(const Common& common) {
-  return {common.threads, progress_sink(common.quiet || common.json), cancel_on_interrupt()};
+  RunOptions run{common.threads, progress_sink(!common.talks()), cancel_on_interrupt(), common.processes.get()};
+  if (run.threads > 0 || !common.processes || common.processes->local_size() == 1) return run;
+  const auto cores = static_cast<int>(std::thread::hardware_concurrency());
+  run.threads = std::max(1, cores / common.processes->local_size());
+  return run;
+}
+
+Status join(Common& common, std::string* device) {
+  if (!common.join) return Status::ok();
+  OCTET_ASSIGN(common.processes, common.join(device));
+  return Status::ok();
+}
+
+int finish(Common& common, const Status& status) {
+  Processes* processes = common.processes.get();
+  if (status.is_ok() || processes == nullptr || processes->size() == 1)
+    return status.is_ok() ? static_cast<int>(kSuccess) : fail(status);
+  if (processes->failure().is_ok() && !processes->has_shared_error()) (void)processes->agree(status);
+  return processes->say_nothing() ? exit_code(status) : fail(status);
 }
 
 Result<std::unique_ptr<Dataset>> open_data(const DataSpec& spec, const Graph& graph) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -15,7 +16,18 @@ struct Common {
   bool quiet = false;
   int threads = 0;
   int exit = kSuccess;  // set by the command that ran
+  // The other processes of the job; only octet-training can join them.
+  std::function<Result<std::unique_ptr<Processes>>(std::string* device)> join;
+  std::unique_ptr<Processes> processes;
+
+  bool is_first() const { return !processes || processes->is_first(); }
+  bool talks() const { return !json && !quiet && is_first(); }
 };
+
+// Joins the other processes, where there are any. `device` as join_processes takes it.
+Status join(Common& common, std::string* device);
+// The exit code of a command that ended so. Of several processes with the same error the first one alone prints it.
+int finish(Common& common, const Status& status);
 
 void add_inspect(CLI::App& app, std::shared_ptr<Common> common);
 void add_quantize(CLI::App& app, std::shared_ptr<Common> common);

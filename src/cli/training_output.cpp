@@ -5,7 +5,7 @@
 namespace octet::cli {
 
 std::function<void(const EpochRecord&)> epoch_printer(const Common& common, int epochs) {
-  if (common.json || common.quiet) return {};
+  if (!common.talks()) return {};
   return [epochs](const EpochRecord& e) {
     std::string line = fmt::format("epoch {}/{}  lr {:.3g}  loss {:.4f}", e.epoch, epochs, e.lr, e.train_loss);
     if (e.val_loss) line += fmt::format("  val loss {:.4f}", *e.val_loss);

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <string>
 
+#include "base/launch.h"
 #include "cli/console.h"
 
 namespace octet::cli {
@@ -19,6 +20,14 @@ struct TrainingCommand {
 constexpr TrainingCommand kCommands[] = {{"train", "Train a network of the zoo, or of a file, on data"},
                                          {"qat", "Fine-tune a network for INT8 (quantization-aware training)"}};
 
+constexpr const char* kShared = "quantize";  // calibration and evaluation can be shared by processes
+
+// Wrong variables too: octet-training says what is wrong with them.
+bool is_one_of_several() {
+  const Result<Launch> launch = read_launch();
+  return !launch.is_ok() || !launch->is_alone();
+}
+
 }  // namespace
 
 void add_training_commands(CLI::App& app) {
@@ -28,7 +37,7 @@ void add_training_commands(CLI::App& app) {
 std::optional<int> run_training_program(int argc, char** argv) {
   const std::string asked = argc > 1 ? argv[1] : "";
   for (const TrainingCommand& c : kCommands) {
-    if (asked != c.name) continue;
+    if (asked != c.name && !(asked == kShared && is_one_of_several())) continue;
     std::error_code error;
     const std::filesystem::path here = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
     const std::string program = (here / kProgram).string();

@@ -143,7 +143,9 @@ Result<TrainingBatch> BatchLoader::make(int64_t step) {
     const int64_t size = std::min<int64_t>(options_.batch_size, static_cast<int64_t>(all->size()) - first);
     batch.global_size = size;
     const int64_t lo = size * options_.rank / options_.world_size;
-    const int64_t hi = size * (options_.rank + 1) / options_.world_size;
+    const int64_t end = size * (options_.rank + 1) / options_.world_size;
+    batch.is_padding = end == lo;
+    const int64_t hi = std::max(end, lo + 1);
     std::vector<int64_t> partners;
     for (int64_t i = lo; i < hi; ++i) {
       batch.samples.push_back((*all)[static_cast<size_t>(first + i)]);

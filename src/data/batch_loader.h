@@ -35,6 +35,7 @@ struct LoaderOptions {
 struct TrainingBatch {
   int64_t step = 0, epoch = 0, index = 0;  // index: within the epoch
   int64_t global_size = 0;                 // samples of this batch over all ranks
+  bool is_padding = false;                 // fewer samples than ranks: this rank has one that must not count
   std::vector<Tensor> inputs;              // [n, ...], one per network input
   std::vector<int64_t> samples;            // which of the data set, n of them
   std::vector<int64_t> labels;

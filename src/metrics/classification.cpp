@@ -85,6 +85,14 @@ Status TopKAccuracy::add(const Tensor& scores, const std::vector<int64_t>& label
   return Status::ok();
 }
 
+TopKAccuracy TopKAccuracy::of(int64_t count, int64_t top1, int64_t top5) {
+  TopKAccuracy accuracy;
+  accuracy.count_ = count;
+  accuracy.top1_ = top1;
+  accuracy.top5_ = top5;
+  return accuracy;
+}
+
 void TopKAccuracy::merge(const TopKAccuracy& other) {
   count_ += other.count_;
   top1_ += other.top1_;

@@ -30,6 +30,8 @@ class TopKAccuracy {
   // as wrong.
   Status add(const Tensor& scores, const std::vector<int64_t>& labels);
   void merge(const TopKAccuracy& other);
+  // The counts of another process.
+  static TopKAccuracy of(int64_t count, int64_t top1, int64_t top5);
 
   int64_t count() const { return count_; }
   int64_t correct_top1() const { return top1_; }

@@ -2,6 +2,9 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <cstring>
+#include <string_view>
+#include <type_traits>
 
 #include "engine/compiler/compile.h"
 #include "metrics/classification.h"
@@ -41,6 +44,50 @@ void mark_nonfinite_rows(const Tensor& batch, std::vector<bool>* bad) {
   }
 }
 
+// What processes tell each other: numbers and boxes as they lie in memory, for another process of the same build.
+class ShardWriter {
+ public:
+  template <class T>
+  void put(const T& value) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    bytes_.append(reinterpret_cast<const char*>(&value), sizeof value);
+  }
+  template <class T>
+  void put_list(const std::vector<T>& list) {
+    put(static_cast<uint64_t>(list.size()));
+    for (const T& value : list) put(value);
+  }
+  const std::string& bytes() const { return bytes_; }
+
+ private:
+  std::string bytes_;
+};
+
+class ShardReader {
+ public:
+  explicit ShardReader(std::string_view bytes) : rest_(bytes) {}
+  template <class T>
+  T get() {
+    T value{};
+    good_ = good_ && rest_.size() >= sizeof value;
+    if (!good_) return value;
+    std::memcpy(&value, rest_.data(), sizeof value);
+    rest_.remove_prefix(sizeof value);
+    return value;
+  }
+  template <class T>
+  std::vector<T> get_list() {
+    std::vector<T> list;
+    for (auto n = get<uint64_t>(); n > 0 && good_; --n) list.push_back(get<T>());
+    return list;
+  }
+  bool is_through() const { return good_ && rest_.empty(); }
+
+ private:
+  std::string_view rest_;
+  bool good_ = true;
+};
+
 class Evaluation {
  public:
   Evaluation(Network& network, const Dataset& data, const EvalOptions& options)
@@ -58,8 +105,14 @@ class Evaluation {
     report_.predictions.resize(static_cast<size_t>(count));
     report_.count = count;
     const int64_t groups = (count + batch_ - 1) / batch_;
-    OCTET_RETURN_IF_ERROR(parallel_items(groups, options_.run, "evaluating", batch_, count,
-                                         [&](int worker, int64_t item) { return run_group(worker, item, count); }));
+    Processes alone;
+    Processes& processes = options_.run.processes != nullptr ? *options_.run.processes : alone;
+    const int n = processes.size(), rank = processes.rank();
+    const int64_t own = share_of(groups, processes);
+    OCTET_RETURN_IF_ERROR(processes.agree(
+        parallel_items(own, options_.run, "evaluating", batch_, n == 1 ? count : own * batch_,
+                       [&](int worker, int64_t turn) { return run_group(worker, turn * n + rank, count); })));
+    if (n > 1) OCTET_RETURN_IF_ERROR(exchange(processes));
     summarize();
     report_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return std::move(report_);
@@ -101,6 +154,48 @@ class Evaluation {
       annotations_[static_cast<size_t>(first) + n] = sample.boxes;
     }
     return Status::ok();
+  }
+
+  // What this process counted and found, and then what the others did.
+  Status exchange(Processes& processes) {
+    ShardWriter mine;
+    TopKAccuracy total;
+    for (const TopKAccuracy& a : accuracy_) total.merge(a);
+    for (int64_t v : {total.count(), total.correct_top1(), total.correct_top5(), nonfinite_inputs_.load(),
+                      nonfinite_outputs_.load()})
+      mine.put(v);
+    for (int64_t i = 0; i < report_.count; ++i)
+      if (i / batch_ % processes.size() == processes.rank()) put_image(static_cast<size_t>(i), &mine);
+    OCTET_ASSIGN(const std::vector<std::string> all, processes.all_gather(mine.bytes()));
+    accuracy_.clear();
+    nonfinite_inputs_ = nonfinite_outputs_ = 0;
+    for (size_t rank = 0; rank < all.size(); ++rank) {
+      ShardReader in(all[rank]);
+      int64_t v[5] = {};
+      for (int64_t& x : v) x = in.get<int64_t>();
+      accuracy_.push_back(TopKAccuracy::of(v[0], v[1], v[2]));
+      nonfinite_inputs_ += v[3];
+      nonfinite_outputs_ += v[4];
+      for (int64_t i = 0; i < report_.count; ++i)
+        if (i / batch_ % processes.size() == static_cast<int64_t>(rank)) take_image(static_cast<size_t>(i), &in);
+      if (!in.is_through()) return data_corrupt("process " + std::to_string(rank) + " evaluated other images");
+    }
+    return Status::ok();
+  }
+
+  void put_image(size_t i, ShardWriter* out) const {
+    if (!detection_) return out->put(report_.predictions[i]);
+    out->put_list(detections_[i]);
+    out->put_list(annotations_[i]);
+  }
+
+  void take_image(size_t i, ShardReader* in) {
+    if (!detection_) {
+      report_.predictions[i] = in->get<int64_t>();
+      return;
+    }
+    detections_[i] = in->get_list<Box>();
+    annotations_[i] = in->get_list<Box>();
   }
 
   void summarize() {
@@ -160,7 +255,8 @@ std::shared_ptr<const Engine> integer_engine(const Graph& graph) {
 Result<EvalReport> evaluate(const Graph& graph, const Dataset& data, const EvalOptions& options) {
   const bool quantized = is_quantized(graph);
   if (quantized && !options.simulate)
-    if (std::shared_ptr<const Engine> engine = integer_engine(graph)) return evaluate(std::move(engine), data, options);
+    if (std::shared_ptr<const Engine> engine = integer_engine(graph))
+      return evaluate(std::move(engine), data, options);
   OCTET_ASSIGN(const std::unique_ptr<Network> network, Network::create(graph));
   OCTET_ASSIGN(EvalReport report, Evaluation(*network, data, options).run());
   report.arithmetic = quantized ? "simulated" : "float";

@@ -58,6 +58,10 @@ Status parallel_items(int64_t count, const RunOptions& options, const std::strin
   return first_error;
 }
 
+int64_t share_of(int64_t count, const Processes& processes) {
+  return std::max<int64_t>(0, (count - processes.rank() + processes.size() - 1) / processes.size());
+}
+
 std::vector<InputInfo> network_inputs(const Graph& graph) {
   std::vector<InputInfo> infos;
   for (ValueId id : graph.inputs) {

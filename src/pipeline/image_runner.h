@@ -19,6 +19,9 @@ int resolve_threads(int threads);
 Status parallel_items(int64_t count, const RunOptions& options, const std::string& stage, int64_t units_per_item,
                       int64_t total_units, const std::function<Status(int worker, int64_t item)>& body);
 
+// How many of `count` items process r of n does, when it takes r, r + n, r + 2 n, ...
+int64_t share_of(int64_t count, const Processes& processes);
+
 // A network that several workers run at once: a graph on the executor, or a compiled engine with a session per
 // worker.
 class Network {

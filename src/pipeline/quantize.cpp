@@ -55,6 +55,17 @@ Status calibrate_step(const SelectiveQuantizer& quantizer, const QuantizeJob& jo
   return Status::ok();
 }
 
+// Float sums may differ between machines: what process 0 found counts for all.
+Status take_ranges_of_first(const SelectiveQuantizer& quantizer, const QuantizeJob& job, QuantizeResult* result) {
+  Processes* processes = job.run.processes;
+  if (processes == nullptr || processes->size() == 1 || job.ranges) return Status::ok();
+  OCTET_ASSIGN(const std::string json, processes->from_first(ranges_to_json(result->ranges)));
+  if (processes->is_first()) return Status::ok();
+  OCTET_ASSIGN(result->ranges, ranges_from_json(json, "the ranges of process 0"));
+  OCTET_ASSIGN(result->plan, quantizer.finish(result->prepared, result->ranges));
+  return Status::ok();
+}
+
 std::string with_decimals(double x, int decimals) {
   char text[64];
   std::snprintf(text, sizeof text, "%.*f", decimals, x);
@@ -123,6 +134,7 @@ Result<QuantizeResult> quantize_network(const Graph& graph, const SelectiveQuant
     OCTET_RETURN_IF_ERROR(calibrate_step(quantizer, job, &result));
     OCTET_ASSIGN(result.plan, quantizer.finish(result.prepared, result.ranges));
     OCTET_RETURN_IF_ERROR(guard_layers(quantizer, job, &result));
+    OCTET_RETURN_IF_ERROR(take_ranges_of_first(quantizer, job, &result));
   }
   OCTET_ASSIGN(result.quantized, quantizer.quantize_module(result.prepared, result.plan));
   if (job.on_quantized) OCTET_RETURN_IF_ERROR(job.on_quantized(result));

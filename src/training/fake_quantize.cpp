@@ -196,11 +196,23 @@ void check_scales(const at::Tensor& x, const at::Tensor& scale, const at::Tensor
 }
 
 std::vector<int64_t> packed(const QuantizerSpec& spec) {
-  return {static_cast<int64_t>(spec.dtype), spec.axis, spec.block_size, spec.narrow_range ? 1 : 0, spec.relu ? 1 : 0};
+  return {static_cast<int64_t>(spec.dtype),
+          spec.axis,
+          spec.block_size,
+          spec.narrow_range ? 1 : 0,
+          spec.relu ? 1 : 0,
+          spec.own_samples,
+          spec.all_samples};
 }
 
 QuantizerSpec unpacked(const std::vector<int64_t>& numbers) {
-  return {static_cast<DType>(numbers[0]), static_cast<int>(numbers[1]), numbers[2], numbers[3] != 0, numbers[4] != 0};
+  return {static_cast<DType>(numbers[0]),
+          static_cast<int>(numbers[1]),
+          numbers[2],
+          numbers[3] != 0,
+          numbers[4] != 0,
+          numbers[5],
+          numbers[6]};
 }
 
 class FakeQuantize : public torch::autograd::Function<FakeQuantize> {
@@ -232,8 +244,9 @@ class FakeQuantize : public torch::autograd::Function<FakeQuantize> {
     const at::Tensor g = in_order_of(grads[0], x);
     at::Tensor dx = at::empty_like(x);
     at::Tensor d_scale = ctx->saved_data["learn"].toBool() ? at::empty_like(scale) : at::Tensor();
-    const double per_scale =
-        static_cast<double>(x.numel()) / static_cast<double>(std::max<int64_t>(1, scale.numel()));
+    const double per_scale = static_cast<double>(x.numel()) /
+                             static_cast<double>(std::max<int64_t>(1, scale.numel())) *
+                             (static_cast<double>(spec.all_samples) / static_cast<double>(spec.own_samples));
     const double factor = 1.0 / std::sqrt(std::max(1.0, per_scale) * highest_code(spec.dtype));
     if (x.is_cuda()) {
 #ifdef OCTET_CUDA

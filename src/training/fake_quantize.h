@@ -20,6 +20,8 @@ struct QuantizerSpec {
   bool narrow_range = false;
   // Quantizes max(x, 0) in the same pass, with the gradient of both. Integer types with one scale only.
   bool relu = false;
+  // Of the batch that x is a part of: LSQ counts the elements of the whole.
+  int64_t own_samples = 1, all_samples = 1;
 };
 
 // x: any floating type (computed in float32). scale: float32, 1-D, one per tensor, channel or group, finite and > 0;

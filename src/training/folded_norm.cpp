@@ -36,7 +36,7 @@ at::Tensor TrainableModule::Impl::run_folded(const Step& step, Call call, const 
   if (live) factor = divisor(factor);
   const at::Tensor folded = (wide(weight) * per_channel(factor, weight.dim(), 0)).to(weight.scalar_type());
   const int q = step.quantizers[1];
-  call.inputs[1] = q < 0 ? folded : quantizers[static_cast<size_t>(q)].apply(folded, call.training);
+  call.inputs[1] = q < 0 ? folded : quantizers[static_cast<size_t>(q)].apply(folded, call.training, batch);
   const TorchOp conv = find_torch_op("Conv");
   call.inputs.resize(3);
   if (!live) {
@@ -53,6 +53,7 @@ at::Tensor TrainableModule::Impl::run_folded(const Step& step, Call call, const 
   Call of_norm{bn, call.opset, {y, norm.scale, norm.bias, norm.mean, norm.variance}, {}};
   of_norm.norm = call.norm;
   of_norm.average_factor = call.average_factor;
+  of_norm.batch = call.batch;
   of_norm.owns_statistics = true;
   return find_torch_op("BatchNormalization")(of_norm)[0];
 }

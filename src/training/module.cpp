@@ -93,6 +93,7 @@ at::Device TrainableModule::device() const { return impl_->device; }
 int64_t TrainableModule::steps() const { return impl_->step_count; }
 const std::vector<NamedTensor>& TrainableModule::parameters() const { return impl_->parameters; }
 const std::vector<NamedTensor>& TrainableModule::buffers() const { return impl_->buffers; }
+void TrainableModule::set_batch(SharedBatch batch) { impl_->batch = std::move(batch); }
 BatchNormMode TrainableModule::batch_norm_mode() const { return impl_->norm_mode; }
 void TrainableModule::set_batch_norm_mode(BatchNormMode mode) { impl_->norm_mode = mode; }
 

@@ -25,6 +25,7 @@
 #include "octet/graph.h"
 #include "octet/quantization.h"
 #include "octet/training.h"
+#include "training/shared_batch.h"
 #include "training/torch.h"
 
 namespace octet::training {
@@ -81,6 +82,10 @@ class TrainableModule {
   // After every optimizer step: keeps learned ranges valid and counts towards freeze_batch_norm_after.
   void after_step();
   int64_t steps() const;
+
+  // Before forward: which part of a batch its inputs are. Live batch normalization and the gradients of learned
+  // scales are then those of the whole.
+  void set_batch(SharedBatch batch);
 
   BatchNormMode batch_norm_mode() const;
   void set_batch_norm_mode(BatchNormMode mode);

@@ -22,6 +22,7 @@ struct Quantizer {
   at::Tensor lo, hi;      // kPact: parameters
 
   QuantizerSpec spec() const { return {plan.dtype, plan.axis, plan.block_size, plan.narrow_range}; }
+  QuantizerSpec spec_in(const SharedBatch& batch) const;  // with the part of the batch that this process has
   // Whether a Relu in front can be computed in the same pass: apply_to_relu.
   bool takes_relu() const {
     return dtype_is_integer(plan.dtype) && plan.params.scale.size() == 1 && learning != RangeLearning::kPact;
@@ -30,8 +31,9 @@ struct Quantizer {
   // Scale and zero point as they stand; for kPact those that finish() would choose for [lo, hi].
   QuantParams params() const;
   // x as the exported network computes with it; in training PACT clips first.
-  at::Tensor apply(const at::Tensor& x, bool training) const;
-  at::Tensor apply_to_relu(const at::Tensor& x) const;  // apply(relu(x))
+  at::Tensor apply(const at::Tensor& x, bool training, const SharedBatch& batch) const;
+  // apply(relu(x))
+  at::Tensor apply_to_relu(const at::Tensor& x, const SharedBatch& batch) const;
 };
 
 struct Step {
@@ -71,6 +73,7 @@ struct TrainableModule::Impl {
   BatchNormMode norm_mode = BatchNormMode::kLive;
   bool reestimating = false;
   int64_t reestimated_batches = 0;
+  SharedBatch batch;
   int64_t step_count = 0;
   at::Device device = at::kCPU;
   at::ScalarType dtype = at::kFloat;

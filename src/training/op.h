@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "octet/graph.h"
+#include "training/shared_batch.h"
 #include "training/torch.h"
 
 namespace octet::training {
@@ -36,11 +37,12 @@ struct Call {
   std::vector<const Tensor*> constants;  // per input: the graph's constant, else null
   bool training = false;
   NormRun norm = NormRun::kFrozen;
-  double average_factor = 0;          // kAverage: 1 / number of batches so far
-  bool owns_statistics = false;       // inputs 3 and 4 of a BatchNormalization are the module's own buffers
-  std::vector<bool> wanted;           // per output: somebody reads it
-  at::ScalarType dtype = at::kFloat;  // of the module's floats
-  at::Device device = at::kCPU;       // where they live
+  double average_factor = 0;           // kAverage: 1 / number of batches so far
+  const SharedBatch* batch = nullptr;  // null: this process has the whole batch
+  bool owns_statistics = false;        // inputs 3 and 4 of a BatchNormalization are the module's own buffers
+  std::vector<bool> wanted;            // per output: somebody reads it
+  at::ScalarType dtype = at::kFloat;   // of the module's floats
+  at::Device device = at::kCPU;        // where they live
 
   bool has(size_t i) const { return i < inputs.size() && inputs[i].defined(); }
   const at::Tensor& in(size_t i) const;

@@ -27,8 +27,10 @@ Tensors batch_normalization(const Call& c) {
     return {(x - c.in(3).reshape(view)) * factor.reshape(view) + c.in(2).reshape(view)};
   }
   const bool live = c.norm != NormRun::kFrozen;
+  const bool shared = live && c.batch != nullptr && c.batch->is_shared() && x.dim() >= 2;
   const double momentum =
       c.norm == NormRun::kAverage ? c.average_factor : 1.0 - static_cast<double>(c.node.attr_float("momentum", 0.9F));
+  if (shared) return {shared_batch_norm(x, c.in(1), c.in(2), c.in(3), c.in(4), momentum, epsilon(c), *c.batch)};
   if (live && x.dim() >= 2 && x.numel() <= x.size(1))
     fail(
         invalid_argument("one value per channel has no variance to train with; use larger batches or freeze batch "

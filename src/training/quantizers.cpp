@@ -51,17 +51,26 @@ QuantParams Quantizer::params() const {
   return p;
 }
 
-at::Tensor Quantizer::apply(const at::Tensor& x, bool training) const {
+at::Tensor Quantizer::apply(const at::Tensor& x, bool training, const SharedBatch& batch) const {
   if (stores_half()) return straight_through(x, x.detach().to(at::kHalf).to(x.scalar_type()));
-  if (learning != RangeLearning::kPact) return fake_quantize(x, scale, zero_point, spec());
+  if (learning != RangeLearning::kPact) return fake_quantize(x, scale, zero_point, spec_in(batch));
   const QuantParams p = params();
   if (training) return pact_quantize(x, lo, hi, p);
   const at::Tensor zero = at::full({1}, p.zero_point_at(0), at::TensorOptions(at::kInt).device(x.device()));
   return fake_quantize(x, floats(p.scale).to(x.device()), zero, spec());
 }
 
-at::Tensor Quantizer::apply_to_relu(const at::Tensor& x) const {
-  QuantizerSpec with_relu = spec();
+QuantizerSpec Quantizer::spec_in(const SharedBatch& batch) const {
+  QuantizerSpec own = spec();
+  if (plan.role == TensorRole::kActivation) {
+    own.own_samples = batch.own;
+    own.all_samples = batch.all;
+  }
+  return own;
+}
+
+at::Tensor Quantizer::apply_to_relu(const at::Tensor& x, const SharedBatch& batch) const {
+  QuantizerSpec with_relu = spec_in(batch);
   with_relu.relu = true;
   return fake_quantize(x, scale, zero_point, with_relu);
 }

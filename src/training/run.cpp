@@ -24,7 +24,7 @@ class Run {
     if (step.relu_quantizer >= 0 && !tap_ && m_.keep.count(node.outputs[0]) == 0) {
       const Quantizer& quantizer = m_.quantizers[static_cast<size_t>(step.relu_quantizer)];
       quantized_[static_cast<size_t>(node.outputs[0])] =
-          quantizer.apply_to_relu(input(node.inputs[0], step.quantizers[0]));
+          quantizer.apply_to_relu(input(node.inputs[0], step.quantizers[0]), m_.batch);
       return release(step);
     }
     Call call{node, m_.graph.opset, {}, {}};
@@ -39,6 +39,7 @@ class Run {
     call.training = m_.training && !m_.reestimating;
     call.norm = norm_run();
     call.average_factor = 1.0 / static_cast<double>(std::max<int64_t>(1, m_.reestimated_batches));
+    call.batch = &m_.batch;
     call.owns_statistics = step.owns_statistics;
     call.wanted = step.wanted;
     call.dtype = m_.dtype;
@@ -71,7 +72,7 @@ class Run {
     if (quantizer < 0) return get(id);
     at::Tensor& copy = quantized_[static_cast<size_t>(id)];
     if (!copy.defined())
-      copy = m_.quantizers[static_cast<size_t>(quantizer)].apply(get(id), m_.training && !m_.reestimating);
+      copy = m_.quantizers[static_cast<size_t>(quantizer)].apply(get(id), m_.training && !m_.reestimating, m_.batch);
     return copy;
   }
 
@@ -80,7 +81,8 @@ class Run {
       const std::vector<ValueId>& in = m_.graph.nodes[static_cast<size_t>(step.norm)].inputs;
       return {m_.run_folded(step, call, {get(in[1]), get(in[2]), get(in[3]), get(in[4])})};
     }
-    if (step.pair >= 0) return {m_.quantizers[static_cast<size_t>(step.pair)].apply(call.in(0), call.training)};
+    if (step.pair >= 0)
+      return {m_.quantizers[static_cast<size_t>(step.pair)].apply(call.in(0), call.training, m_.batch)};
     bool any = false, floating = false;
     for (const at::Tensor& t : call.inputs) {
       any = any || t.defined();

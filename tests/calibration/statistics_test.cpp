@@ -227,5 +227,27 @@ TEST(TensorStatistics, EmptyAndSpecialOnly) {
   EXPECT_EQ(zeros.max(), 0.0f);
 }
 
+TEST(TensorStatistics, BytesGiveTheSameStatisticsAndDamageIsRefused) {
+  const std::vector<std::vector<float>> cases = {
+      {}, {0.0f, -0.0f}, {kNan, kInf}, {1.5f, -3.0f, 0.0f, kNan}, difficult_values(5000, 3)};
+  TensorStatistics merged, together;
+  for (const std::vector<float>& x : cases) {
+    const TensorStatistics s = statistics_of(x);
+    const std::string bytes = s.to_bytes();
+    const Result<TensorStatistics> back = TensorStatistics::from_bytes(bytes);
+    ASSERT_TRUE(back.is_ok()) << back.status().message();
+    EXPECT_TRUE(*back == s);
+    merged.merge(*back);
+    together.add(x.data(), static_cast<int64_t>(x.size()));
+    for (size_t cut : {size_t{0}, size_t{1}, bytes.size() / 2, bytes.size() - 1})
+      EXPECT_EQ(TensorStatistics::from_bytes(std::string_view(bytes).substr(0, cut)).status().code(),
+                StatusCode::kDataCorrupt);
+  }
+  EXPECT_EQ(merged.fingerprint(), together.fingerprint());
+  std::string bytes = statistics_of({1.0f}).to_bytes();
+  bytes[7 * 8] = static_cast<char>(bytes[7 * 8] + 1);  // the exponent no longer is that of the largest magnitude
+  EXPECT_FALSE(TensorStatistics::from_bytes(bytes).is_ok());
+}
+
 }  // namespace
 }  // namespace octet

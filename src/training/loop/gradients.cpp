@@ -1,6 +1,28 @@
 #include "training/loop/gradients.h"
 
+#include <map>
+
 namespace octet::training {
+
+Status GradientReducer::reduce(const std::vector<NamedTensor>& parameters) {
+  if (group_ == nullptr) return Status::ok();
+  const at::NoGradGuard no_grad;
+  std::map<at::ScalarType, std::vector<at::Tensor>> by_type;
+  for (const NamedTensor& p : parameters)
+    if (p.tensor.grad().defined()) by_type[p.tensor.grad().scalar_type()].push_back(p.tensor.grad());
+  for (auto& [type, gradients] : by_type) {
+    std::vector<at::Tensor> flat;
+    for (const at::Tensor& g : gradients) flat.push_back(g.reshape({-1}));
+    at::Tensor buffer = at::cat(flat);
+    OCTET_RETURN_IF_ERROR(group_->add_up(buffer));
+    int64_t at = 0;
+    for (at::Tensor& g : gradients) {
+      g.copy_(buffer.narrow(0, at, g.numel()).view(g.sizes()));
+      at += g.numel();
+    }
+  }
+  return Status::ok();
+}
 
 at::Tensor clip_gradients(const std::vector<NamedTensor>& parameters, double max_norm) {
   const at::NoGradGuard no_grad;

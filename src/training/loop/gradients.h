@@ -3,20 +3,21 @@
 
 #include <vector>
 
+#include "training/loop/process_group.h"
 #include "training/module.h"
 
 namespace octet::training {
 
-// The one place where gradients of several processes would be averaged; a single process leaves them alone.
+// The one place where gradients of several processes are put together: they are added up, because each process weighs
+// its loss by its share of the batch. A null group leaves them alone.
 class GradientReducer {
  public:
-  virtual ~GradientReducer() = default;
-  virtual Status reduce(const std::vector<NamedTensor>& parameters) = 0;
-};
+  explicit GradientReducer(ProcessGroup* group = nullptr) : group_(group) {}
+  // Gradients of one type travel in one flat buffer; every process has the same ones.
+  Status reduce(const std::vector<NamedTensor>& parameters);
 
-class SingleProcess : public GradientReducer {
- public:
-  Status reduce(const std::vector<NamedTensor>&) override { return Status::ok(); }
+ private:
+  ProcessGroup* group_;
 };
 
 // Scales all gradients by max_norm / norm when their joint 2-norm is larger; returns the norm before.

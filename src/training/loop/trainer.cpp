@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 
 #include "base/counter_random.h"
 #include "base/files.h"
@@ -37,7 +38,8 @@ class Threads {
 
 Result<TrainResult> Trainer::run() {
   const Threads threads(job_.run.threads);
-  OCTET_RETURN_IF_ERROR(set_up());
+  OCTET_RETURN_IF_ERROR(processes_.agree(set_up()));
+  OCTET_RETURN_IF_ERROR(begin_together());
   if (job_.plan != nullptr && state_.step == 0) OCTET_RETURN_IF_ERROR(score_start());
   while (state_.step < total_steps() || is_unfinished()) OCTET_RETURN_IF_ERROR(run_epoch());
   return finish();
@@ -61,8 +63,7 @@ Status Trainer::run_epoch() {
   module_->train();
   int64_t images = 0;
   while (state_.step < end) {
-    if (is_cancelled(job_.run)) return pause();
-    Result<std::optional<TrainingBatch>> batch = loader_->next();
+    Result<std::optional<TrainingBatch>> batch = next_batch();
     if (!batch.is_ok() && batch.status().code() == StatusCode::kCancelled) return pause();
     if (!batch.is_ok()) return batch.status();
     if (!batch->has_value()) return internal_error("the loader ended before the epochs");
@@ -80,19 +81,49 @@ Status Trainer::run_epoch() {
   return finish_epoch(seconds_since(begin), images);
 }
 
+// All processes have a batch, or none has.
+Result<std::optional<TrainingBatch>> Trainer::next_batch() {
+  Result<std::optional<TrainingBatch>> batch =
+      is_cancelled(job_.run) ? Result<std::optional<TrainingBatch>>(cancelled("interrupted")) : loader_->next();
+  OCTET_RETURN_IF_ERROR(processes_.agree(batch.status()));
+  return batch;
+}
+
+void Trainer::share(const TrainingBatch& batch) {
+  if (group_ == nullptr) return;
+  SharedBatch shared;
+  shared.sum = [group = group_](at::Tensor& t) {
+    const Status status = group->add_up(t);
+    TORCH_CHECK(status.is_ok(), status.message());
+  };
+  shared.own = static_cast<int64_t>(batch.samples.size());
+  shared.all = batch.global_size;
+  shared.counts = !batch.is_padding;
+  module_->set_batch(std::move(shared));
+}
+
 Status Trainer::train_step(const TrainingBatch& batch) {
   // Dropout and the like draw from a sequence of this step alone, so that a resumed run draws the same numbers.
-  at::manual_seed(CounterRandom({recipe_.seed, 3, static_cast<uint64_t>(state_.step)}).bits());
+  const auto step = static_cast<uint64_t>(state_.step), rank = static_cast<uint64_t>(processes_.rank());
+  at::manual_seed(rank == 0 ? CounterRandom({recipe_.seed, 3, step}).bits()
+                            : CounterRandom({recipe_.seed, 3, step, rank}).bits());
+  share(batch);
   const double rate = lr();
   Result<Objective::Figures> figures = Status();
   {
     const MixedPrecision mixed(recipe_.mixed_precision && device_.is_cuda());
     figures = objective_->train(batch);
   }
-  if (!figures.is_ok()) return figures.status();
-  const double loss = figures->loss.item<double>();
+  // A mean over the whole batch is the sum of the processes' means, each weighed by its share.
+  const double share =
+      batch.is_padding ? 0 : static_cast<double>(batch.samples.size()) / static_cast<double>(batch.global_size);
+  const auto own_loss = [&]() -> Result<double> {
+    if (!figures.is_ok()) return figures.status();
+    return batch.is_padding ? 0 : figures->loss.item<double>() * share;
+  };
+  OCTET_ASSIGN(const double loss, processes_.sum(own_loss()));
   if (!std::isfinite(loss)) return stopped_by(batch, loss);
-  (figures->loss / static_cast<double>(recipe_.batch_accumulate)).backward();
+  (figures->loss * (share / static_cast<double>(recipe_.batch_accumulate))).backward();
   state_.loss_sum += loss;
   ++state_.loss_count;
   ++state_.step;
@@ -117,10 +148,14 @@ Status Trainer::apply_gradients(double rate) {
 Status Trainer::stopped_by(const TrainingBatch& batch, double loss) {
   const std::string what = std::isnan(loss) ? "NaN" : "infinite";
   std::string where;
+  module_->set_batch({});
   if (const auto inputs = objective_->inputs_of(batch); inputs.is_ok()) {
     const Result<std::string> first = module_->first_non_finite(*inputs);
     if (first.is_ok()) where = *first;
   }
+  OCTET_ASSIGN(const std::vector<std::string> places, processes_.all_gather(where));
+  for (size_t r = places.size(); r-- > 0;)
+    if (!places[r].empty()) where = places[r];
   return invalid_argument("the loss became " + what + " in epoch " + std::to_string(epoch() + 1) + ", step " +
                           std::to_string(state_.step + 1) + ", at a learning rate of " + short_number(lr()) + ": " +
                           (where.empty() ? "the network's values are finite, so the loss itself overflowed" : where) +
@@ -163,34 +198,52 @@ Status Trainer::finish_epoch(double seconds, int64_t images) {
     if (record.val_top5) scalars.emplace_back("val/top5", *record.val_top5);
     OCTET_RETURN_IF_ERROR(log_->add(state_.step, scalars));
   }
-  if (job_.on_epoch) job_.on_epoch(record);
+  if (job_.on_epoch && processes_.is_first()) job_.on_epoch(record);
   const bool last = state_.step >= total_steps();
   return last || record.epoch % recipe_.checkpoint_every_epochs == 0 ? save_checkpoint() : Status::ok();
 }
 
 Status Trainer::validate(EpochRecord* record) {
   if (!val_data_) return Status::ok();
-  LoaderOptions options;
-  options.batch_size = recipe_.val_batch_size;
-  options.shuffle = options.drop_last = false;
-  options.workers = std::max(1, recipe_.workers);
-  options.end_step = batches_per_epoch(val_data_->size(), options);
-  options.cancel = job_.run.cancel;
-  OCTET_ASSIGN(const auto loader, BatchLoader::create(*val_data_, options));
-  Objective::Score score;
-  module_->eval();
-  for (;;) {
-    if (is_cancelled(job_.run)) return cancelled("interrupted");
-    OCTET_ASSIGN(const std::optional<TrainingBatch> batch, loader->next());
-    if (!batch) break;
-    OCTET_RETURN_IF_ERROR(objective_->validate(*batch, &score));
-    if (job_.run.progress) job_.run.progress("validating", score.images, val_data_->size());
+  Objective::Score own, score;
+  const Status status = validate_own(&own);
+  std::string bytes(sizeof own, '\0');
+  std::memcpy(bytes.data(), &own, sizeof own);
+  OCTET_ASSIGN(const std::vector<std::string> all,
+               processes_.all_gather(status.is_ok() ? Result<std::string>(bytes) : Result<std::string>(status)));
+  for (const std::string& theirs : all) {
+    if (theirs.size() != sizeof own) return internal_error("another process validated in another way");
+    std::memcpy(&own, theirs.data(), sizeof own);
+    score.loss_sum += own.loss_sum;
+    score.images += own.images;
+    score.top1 += own.top1;
+    score.top5 += own.top5;
   }
   const auto n = static_cast<double>(std::max<int64_t>(1, score.images));
   record->val_loss = score.loss_sum / n;
   if (!objective_->uses_labels()) return Status::ok();
   record->val_top1 = 100 * static_cast<double>(score.top1) / n;
   record->val_top5 = 100 * static_cast<double>(score.top5) / n;
+  return Status::ok();
+}
+
+// The part of this process, which needs nothing of the others.
+Status Trainer::validate_own(Objective::Score* score) {
+  LoaderOptions options = shared_loader(recipe_.val_batch_size);
+  options.shuffle = options.drop_last = false;
+  options.workers = std::max(1, recipe_.workers);
+  options.end_step = batches_per_epoch(val_data_->size(), options);
+  options.cancel = job_.run.cancel;
+  OCTET_ASSIGN(const auto loader, BatchLoader::create(*val_data_, options));
+  module_->eval();
+  for (;;) {
+    if (is_cancelled(job_.run)) return cancelled("interrupted");
+    OCTET_ASSIGN(const std::optional<TrainingBatch> batch, loader->next());
+    if (!batch) break;
+    if (batch->is_padding) continue;
+    OCTET_RETURN_IF_ERROR(objective_->validate(*batch, score));
+    if (job_.run.progress) job_.run.progress("validating", score->images, val_data_->size());
+  }
   return Status::ok();
 }
 
@@ -203,8 +256,9 @@ Status Trainer::save_checkpoint() {
     state_.averaged = averaged_->state();
     state_.averaged_updates = averaged_->updates();
   }
-  OCTET_ASSIGN(const std::string bytes, encode_checkpoint(state_));
-  return write_file_atomically(checkpoint_path(), bytes);
+  if (!processes_.is_first()) return processes_.agree(Status::ok());
+  const Result<std::string> bytes = encode_checkpoint(state_);
+  return processes_.agree(bytes.is_ok() ? write_file_atomically(checkpoint_path(), *bytes) : bytes.status());
 }
 
 // Between the batches of one optimizer step there is nothing to save: --resume goes back to the checkpoint before.
@@ -217,8 +271,7 @@ Status Trainer::pause() {
 }
 
 Status Trainer::reestimate() {
-  LoaderOptions options;
-  options.batch_size = recipe_.batch_size;
+  LoaderOptions options = shared_loader(recipe_.batch_size);
   options.seed = recipe_.seed;
   options.drop_last = recipe_.drop_last;
   options.workers = recipe_.workers;
@@ -229,6 +282,7 @@ Status Trainer::reestimate() {
   for (;;) {
     OCTET_ASSIGN(const std::optional<TrainingBatch> batch, loader->next());
     if (!batch) break;
+    share(*batch);
     OCTET_ASSIGN(const std::vector<at::Tensor> inputs, objective_->inputs_of(*batch));
     OCTET_RETURN_IF_ERROR(module_->forward(inputs).status());
   }
@@ -270,6 +324,13 @@ Result<TrainResult> train_network(const TrainJob& job) {
     result = training::Trainer(job).run();
     return Status::ok();
   });
+  const Status failure = job.run.processes == nullptr ? Status::ok() : job.run.processes->failure();
+  if (!failure.is_ok())
+    return io_error(failure.message() + (job.folder.empty() ? ""
+                                                            : "; --resume goes on from the last checkpoint in '" +
+                                                                  job.folder + "', with any number of processes"));
+  // An exception came at any place, so the others may be at another one: they must not wait for this process.
+  if (!status.is_ok() && job.run.processes != nullptr) job.run.processes->leave();
   return status.is_ok() ? std::move(result) : status;
 }
 

@@ -19,7 +19,12 @@ namespace octet::training {
 
 class Trainer {
  public:
-  explicit Trainer(const TrainJob& job) : job_(job), recipe_(job.recipe) {}
+  explicit Trainer(const TrainJob& job)
+      : job_(job),
+        recipe_(job.recipe),
+        processes_(job.run.processes != nullptr ? *job.run.processes : alone_),
+        group_(dynamic_cast<ProcessGroup*>(&processes_)),
+        reducer_(group_) {}
   Result<TrainResult> run();
 
  private:
@@ -30,6 +35,9 @@ class Trainer {
   void make_optimizer();
   Status resume();
   Status resume_or_begin();
+  Status begin_together();
+  Result<std::string> read_checkpoint() const;
+  LoaderOptions shared_loader(int64_t batch_size) const;
   std::string network_id() const;
   std::string recipe_id() const;
 
@@ -38,9 +46,12 @@ class Trainer {
   Status run_epoch();
   Status train_step(const TrainingBatch& batch);
   Status apply_gradients(double lr);
+  Result<std::optional<TrainingBatch>> next_batch();
   Status stopped_by(const TrainingBatch& batch, double loss);
+  void share(const TrainingBatch& batch);
   Status finish_epoch(double seconds, int64_t images);
   Status validate(EpochRecord* record);
+  Status validate_own(Objective::Score* score);
   double score_of(const EpochRecord& record) const;
   Status save_checkpoint();
   Status pause();
@@ -57,13 +68,16 @@ class Trainer {
 
   const TrainJob& job_;
   const TrainingRecipe& recipe_;
+  Processes alone_;
+  Processes& processes_;
+  ProcessGroup* group_;  // null when alone
   at::Device device_ = at::kCPU;
   std::unique_ptr<TrainingSamples> train_data_, val_data_;
   std::unique_ptr<TrainableModule> module_;
   std::unique_ptr<Objective> objective_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<AveragedWeights> averaged_;
-  SingleProcess reducer_;
+  GradientReducer reducer_;
   std::unique_ptr<ScalarLog> log_;
   std::unique_ptr<BatchLoader> loader_;
   int64_t per_epoch_ = 1;

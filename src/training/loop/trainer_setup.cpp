@@ -10,6 +10,8 @@ namespace octet::training {
 
 Status Trainer::set_up() {
   if (job_.graph == nullptr) return internal_error("a training job needs a graph");
+  if (processes_.size() > 1 && group_ == nullptr)
+    return internal_error("training needs the processes that join_processes gives");
   OCTET_ASSIGN(device_, parse_device(job_.device));
   if (recipe_.mixed_precision && device_.is_cpu())
     notes_.emplace_back("mixed_precision acts on CUDA; on the CPU everything is float32");
@@ -17,7 +19,7 @@ Status Trainer::set_up() {
   OCTET_RETURN_IF_ERROR(make_module());
   OCTET_ASSIGN(objective_, Objective::create(job_, train_data_->dataset(), module_.get(), device_));
   make_optimizer();
-  return resume_or_begin();
+  return Status::ok();
 }
 
 Status Trainer::open_data() {
@@ -77,16 +79,52 @@ std::string Trainer::recipe_id() const {
          "\nvalidation images: " + std::to_string(val_data_ ? val_data_->size() : 0) + "\n";
 }
 
+// Nothing when there is none; the other processes may not see the folder.
+Result<std::string> Trainer::read_checkpoint() const {
+  if (!processes_.is_first()) return std::string();
+  Result<std::string> bytes = read_file(checkpoint_path(), int64_t{64} << 30);
+  if (!bytes.is_ok() && bytes.status().code() == StatusCode::kNotFound) return std::string();
+  if (bytes.is_ok() && bytes->empty()) return data_corrupt("the file is empty").at(checkpoint_path());
+  return bytes;
+}
+
+// Options for this process's part of every batch.
+LoaderOptions Trainer::shared_loader(int64_t batch_size) const {
+  LoaderOptions options;
+  options.rank = processes_.rank();
+  options.world_size = processes_.size();
+  options.batch_size = std::max<int64_t>(batch_size, options.world_size);
+  return options;
+}
+
+// The same job everywhere, from the same weights.
+Status Trainer::begin_together() {
+  state_.network = network_id();
+  state_.recipe = recipe_id();
+  if (group_ != nullptr) {
+    const std::string id = state_.network + "\n" + state_.recipe;
+    OCTET_ASSIGN(const std::vector<std::string> ids, processes_.all_gather(id));
+    for (size_t r = 0; r < ids.size(); ++r)
+      if (ids[r] != ids[0])
+        return invalid_argument("process " + std::to_string(r) +
+                                " has another network, recipe or number of images than process 0; start all with the "
+                                "same command and data");
+    OCTET_ASSIGN(const std::string weights, processes_.from_first(module_->save_state()));
+    OCTET_RETURN_IF_ERROR(module_->load_state(weights));
+    if (averaged_) averaged_ = std::make_unique<AveragedWeights>(recipe_.ema, *module_);
+  }
+  return processes_.agree(resume_or_begin());
+}
+
 // The state of the checkpoint in the folder, when there is one.
 Status Trainer::resume() {
   const std::string path = checkpoint_path();
-  const Result<std::string> bytes = read_file(path, int64_t{64} << 30);
-  if (!bytes.is_ok() && bytes.status().code() == StatusCode::kNotFound) {
+  OCTET_ASSIGN(const std::string bytes, processes_.from_first(read_checkpoint()));
+  if (bytes.empty()) {
     notes_.emplace_back("there is no checkpoint to resume from, so training began anew");
     return Status::ok();
   }
-  if (!bytes.is_ok()) return bytes.status();
-  Result<Checkpoint> loaded = decode_checkpoint(*bytes);
+  Result<Checkpoint> loaded = decode_checkpoint(bytes);
   if (!loaded.is_ok()) return loaded.status().at(path);
   const Status fits = check_belongs(*loaded, state_.network, state_.recipe);
   if (!fits.is_ok()) return fits.at(path);
@@ -101,12 +139,10 @@ Status Trainer::resume() {
 }
 
 Status Trainer::resume_or_begin() {
-  LoaderOptions options;
-  options.batch_size = recipe_.batch_size;
+  LoaderOptions options = shared_loader(recipe_.batch_size);
+  options.batch_size = recipe_.batch_size;  // too few images for the processes are refused
   options.drop_last = recipe_.drop_last;
   per_epoch_ = std::max<int64_t>(1, batches_per_epoch(train_data_->size(), options));  // 0 is refused below
-  state_.network = network_id();
-  state_.recipe = recipe_id();
   if (job_.resume && !job_.folder.empty()) OCTET_RETURN_IF_ERROR(resume());
   options.seed = recipe_.seed;
   options.workers = recipe_.workers;
@@ -115,7 +151,7 @@ Status Trainer::resume_or_begin() {
   options.end_step = total_steps();
   options.cancel = job_.run.cancel;
   OCTET_ASSIGN(loader_, BatchLoader::create(*train_data_, options));
-  if (job_.folder.empty()) return Status::ok();
+  if (job_.folder.empty() || !processes_.is_first()) return Status::ok();
   OCTET_ASSIGN(log_, ScalarLog::open(job_.folder, state_.step, recipe_.tensorboard));
   return Status::ok();
 }
