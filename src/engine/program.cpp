@@ -46,9 +46,9 @@ Place place_of(const Program& program, TensorId id) {
 }
 
 const char* operation_name(const Operation& operation) {
-  static constexpr const char* kNames[] = {"Conv",   "Quantize", "Dequantize", "FloatLayout", "Bytes", "Table",
-                                           "Binary", "Pool",     "Resize",     "Fill",        "Island",
-                                           "Softmax", "LayerNorm", "Transpose", "MatMul"};
+  static constexpr const char* kNames[] = {"Conv",   "Quantize", "Dequantize", "FloatLayout", "Bytes",
+                                           "Table",  "Binary",   "Pool",       "Resize",      "Fill",
+                                           "Island", "Softmax",  "LayerNorm",  "Transpose",   "MatMul"};
   static_assert(std::size(kNames) == std::variant_size_v<Operation>);
   return kNames[operation.index()];
 }

@@ -57,8 +57,8 @@ struct StoreInfo {
 };
 
 // Rank 4: NHWC. Other ranks: plain tensors whose last dimension is the channel, as a 1x1 convolution over rows
-// (geometry: ih = oh = 1, iw = ow = rows of one image). dst is codes or, with store.to_float, float32 (NHWC if rank 4).
-// geometry.ic may be more than the source's channels, up to its pixel_stride: the weights there are zero.
+// (geometry: ih = oh = 1, iw = ow = rows of one image). dst is codes or, with store.to_float, float32 (NHWC if rank
+// 4). geometry.ic may be more than the source's channels, up to its pixel_stride: the weights there are zero.
 struct ConvOp {
   TensorId src = kNoTensor, dst = kNoTensor, residual = kNoTensor;
   cpu::ConvProblem problem;
@@ -141,8 +141,8 @@ struct TransposeOp {
   TensorId src = kNoTensor, dst = kNoTensor;
   std::vector<int32_t> perm;
 };
-// [..., m, k] times [..., k, n], three dimensions or more, all but the last two alike. dst is codes or, with to_float,
-// float32; scale as MatMulCall has it.
+// [..., m, k] times [..., k, n], three dimensions or more, all but the last two alike. dst is codes or, with
+// to_float, float32; scale as MatMulCall has it.
 struct MatMulOp {
   TensorId a = kNoTensor, b = kNoTensor, dst = kNoTensor;
   float scale = 1;
@@ -155,24 +155,24 @@ using Operation = std::variant<ConvOp, QuantizeOp, DequantizeOp, FloatLayoutOp, 
 
 // What a person wants to know about an operation; the runtime does not need it.
 struct OpNote {
-  std::string nodes;       // "conv1 + relu1"
-  std::string what;        // "Conv+Relu"
-  std::string precision;   // "int8", "float32", "layout"
+  std::string nodes;                 // "conv1 + relu1"
+  std::string what;                  // "Conv+Relu"
+  std::string precision;             // "int8", "float32", "layout"
   std::vector<std::string> reasons;  // refused kernels and fusions, in words
-  double macs = 0;         // multiply-adds for one image
-  double int8_us = 0;      // measured while compiling; 0: not measured
+  double macs = 0;                   // multiply-adds for one image
+  double int8_us = 0;                // measured while compiling; 0: not measured
   double float_us = 0;
 };
 
 struct Program {
   std::string name;
-  uint32_t features = 0;      // cpu::Feature bits that the chosen kernels need
-  bool batched = false;       // the leading dimension of inputs and outputs is free
+  uint32_t features = 0;  // cpu::Feature bits that the chosen kernels need
+  bool batched = false;   // the leading dimension of inputs and outputs is free
   std::vector<TensorInfo> tensors;
   std::vector<TensorId> inputs, outputs;  // row-major, the types of the ONNX graph
   std::vector<Operation> operations;      // in order of execution
   std::vector<OpNote> notes;              // one for each operation
-  int64_t arena_bytes = 0;    // of one image, views and outside tensors excluded, read slack excluded
+  int64_t arena_bytes = 0;                // of one image, views and outside tensors excluded, read slack excluded
   // Packed weights and scales: a mapped file, or memory that `keep_alive` owns. 64-byte aligned.
   std::span<const uint8_t> constants;
   std::shared_ptr<const void> keep_alive;

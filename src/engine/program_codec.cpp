@@ -45,8 +45,8 @@ OCTET_FIELDS(DequantizeOp, v.src, v.dst);
 OCTET_FIELDS(FloatLayoutOp, v.src, v.dst);
 OCTET_FIELDS(BytesOp, v.src, v.dst, v.flip);
 OCTET_FIELDS(TableOp, v.src, v.dst, v.copy, v.table);
-OCTET_FIELDS(BinaryOp, v.a, v.b, v.dst, v.multiply, v.b_per_image, v.a_scale, v.b_scale, v.grid, v.has_table,
-             v.table, v.row, v.row_zero);
+OCTET_FIELDS(BinaryOp, v.a, v.b, v.dst, v.multiply, v.b_per_image, v.a_scale, v.b_scale, v.grid, v.has_table, v.table,
+             v.row, v.row_zero);
 OCTET_FIELDS(PoolOp, v.src, v.dst, v.average, v.count_pad, v.kh, v.kw, v.stride_h, v.stride_w, v.pad_top, v.pad_left,
              v.dilation_h, v.dilation_w, v.scale, v.grid);
 OCTET_FIELDS(ResizeOp, v.src, v.dst, v.row_of, v.column_of);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <new>
 
 namespace octet {
 namespace {
@@ -38,7 +39,11 @@ void* BufferPool::find(size_t bytes, size_t* capacity) {
 
 void BufferPool::give_back(void* buffer, size_t capacity) {
   std::lock_guard lock(mutex_);
-  free_.emplace(capacity, buffer);
+  try {
+    free_.emplace(capacity, buffer);
+  } catch (const std::bad_alloc&) {
+    std::free(buffer);
+  }
 }
 
 std::shared_ptr<void> BufferPool::take(size_t bytes) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <tuple>
 
 #include "compiler/quantized.h"
 #include "interp/interpreter.h"
@@ -179,6 +180,39 @@ TEST(Compile, WithoutTimingIsDeterministic) {
   auto a = engine::compile(graph, options), b = engine::compile(graph, options);
   ASSERT_TRUE(a.is_ok() && b.is_ok());
   EXPECT_EQ(engine::serialize_program(*a), engine::serialize_program(*b));
+}
+
+// x in UINT8 codes with this zero point, a 1x1 convolution of INT8 weights up to `most`, its result in UINT8 codes.
+Graph pointwise(int zero, int most) {
+  Graph graph;
+  graph.opset = 17;
+  graph.inputs = {graph.add_value("x", DType::kFloat32, Shape{Dim::named("N"), Dim::of(32), Dim::of(6), Dim::of(6)})};
+  const auto add = [&](const char* op, std::vector<ValueId> inputs) {
+    return graph.nodes[graph.add_node(op, std::move(inputs), {std::string(op) + "_out"}, {})].outputs[0];
+  };
+  const ValueId scale = graph.add_constant("s", Tensor::scalar(0.02f));
+  const ValueId point = graph.add_constant("z", Tensor::scalar(static_cast<uint8_t>(zero)));
+  const auto codes = [&](ValueId v) {
+    return add("DequantizeLinear", {add("QuantizeLinear", {v, scale, point}), scale, point});
+  };
+  test::Random random(4);
+  Tensor weights(DType::kInt8, {32, 32, 1, 1});
+  for (int64_t i = 0; i < weights.numel(); ++i)
+    weights.data<int8_t>()[i] = static_cast<int8_t>(random.integer(-most, most));
+  const ValueId w = add("DequantizeLinear", {graph.add_constant("w", weights), scale});
+  graph.outputs = {codes(add("Conv", {codes(graph.inputs[0]), w}))};
+  return graph;
+}
+
+// Where quads would repair many sums, another kernel is taken unseen.
+TEST(Compile, WithoutTimingQuadsAreForCodesThatBeginAtZero) {
+  for (const auto& [zero, most, expected] :
+       {std::tuple(0, 60, "avx2-quads"), std::tuple(128, 60, "avx2-pairs"), std::tuple(0, 127, "avx2-words")}) {
+    auto program = engine::compile(pointwise(zero, most), {.timing = false, .features = cpu::kAvx2});
+    ASSERT_TRUE(program.is_ok()) << program.status().message();
+    if (program->features == 0) GTEST_SKIP() << "this build has no kernels beyond the base";
+    EXPECT_EQ(chosen(*program), std::string(expected) + " ") << zero << " " << most;
+  }
 }
 
 TEST(Compile, UnknownKernelsAreNamed) {

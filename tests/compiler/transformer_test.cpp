@@ -274,6 +274,38 @@ TEST(Transformer, ShuffledChannelsReachTheNextConvolutionAsCodes) {
 }
 
 // ConvNeXt: LayerNormalization and products on N,H,W,C between convolutions on N,C,H,W, whose bytes are the same.
+// An image that was row-major before fills whole pixels: it cannot be written into a slice of the joined one.
+TEST(Transformer, RearrangedValuesAreConcatenated) {
+  const Quantizer q{1 / 16.0f, 128};
+  for (int form = 0; form < 4; ++form) {
+    Net n(rows({8, 5, 6}));
+    const ValueId a = n.qdq(n.x(), q);
+    const auto conv = [&](ValueId v, int64_t channels) {
+      test::Random random(3);
+      Tensor w(DType::kInt8, {channels, channels, 1, 1});
+      for (int64_t i = 0; i < w.numel(); ++i) w.data<int8_t>()[i] = static_cast<int8_t>(random.integer(-60, 60));
+      const ValueId weight = n.add("DequantizeLinear", {n.graph.add_constant("w", w), n.number(1 / 128.0f)});
+      return n.qdq(n.add("Conv", {v, weight}), q);
+    };
+    const auto shuffled = [&](ValueId v) {
+      const ValueId grouped = n.add("Reshape", {v, n.ints({0, 2, 4, 5, 6})});
+      return n.add("Reshape", {n.turn(grouped, {0, 2, 1, 3, 4}), n.ints({0, 8, 5, 6})});
+    };
+    const auto relu_on_rows = [&](ValueId v) {
+      return n.turn(n.qdq(n.add("Relu", {n.turn(v, {0, 2, 3, 1})}), q), {0, 3, 1, 2});
+    };
+    std::vector<ValueId> parts;
+    if (form == 0) parts = {shuffled(a), conv(a, 8)};
+    if (form == 1) parts = {relu_on_rows(a), conv(a, 8)};
+    if (form == 2) parts = {n.turn(a, {0, 1, 3, 2}), conv(n.turn(a, {0, 1, 3, 2}), 8)};
+    if (form == 3) parts = {conv(shuffled(conv(a, 8)), 8), shuffled(conv(a, 8))};
+    n.graph.outputs = {conv(n.add("Concat", parts, {{"axis", int64_t{1}}}), 16)};
+    const auto engine = engine_of(n.graph);
+    ASSERT_NE(engine, nullptr) << form;
+    EXPECT_EQ(difference(n.graph, engine), 0) << form;
+  }
+}
+
 TEST(Transformer, TurningAnImageToItsPixelsCostsNothing) {
   Net net(rows({8, 5, 6}));
   const ValueId a = net.qdq(net.x(), {1 / 32.0f, 128});

@@ -1,6 +1,7 @@
 // Random convolutions for the tests of the INT8 kernels: geometry, weights, source and store, with all their buffers.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <iterator>
@@ -138,17 +139,21 @@ inline void random_operands(Rng& rng, Values values, ConvCase& c) {
   c.src_stride = g.ic + (pick(rng, 0, 2) == 0 ? pick(rng, 1, 40) : 0);
   c.src.resize(static_cast<size_t>(c.batch * g.ih * g.iw * c.src_stride + kReadSlack));
   c.problem.src_hi = values == Values::kSmall ? 127 : 255;
+  if (pick(rng, 0, 3) == 0) c.problem.src_hi = static_cast<int32_t>(pick(rng, 1, c.problem.src_hi));
   for (int8_t& w : c.weights) {
     if (values == Values::kExtreme) w = (rng() & 1) != 0 ? 127 : -128;
     else if (values == Values::kLimits) w = limits_of_weights[rng() % std::size(limits_of_weights)];
     else w = static_cast<int8_t>(pick(rng, values == Values::kSmall ? -127 : -128, 127));
   }
   for (uint8_t& code : c.src) {
-    if (values == Values::kExtreme) code = (rng() & 1) != 0 ? 255 : 0;
-    else if (values == Values::kLimits) code = limits_of_codes[rng() % std::size(limits_of_codes)];
+    const auto highest = static_cast<uint8_t>(c.problem.src_hi);
+    if (values == Values::kExtreme) code = (rng() & 1) != 0 ? highest : 0;
+    else if (values == Values::kLimits) code = std::min(highest, limits_of_codes[rng() % std::size(limits_of_codes)]);
     else code = static_cast<uint8_t>(pick(rng, 0, c.problem.src_hi));
   }
-  c.problem.src_zero = static_cast<int32_t>(pick(rng, 0, c.problem.src_hi));
+  // Padding may carry a code above all others.
+  const int32_t most = values == Values::kSmall || pick(rng, 0, 3) != 0 ? c.problem.src_hi : 255;
+  c.problem.src_zero = static_cast<int32_t>(pick(rng, 0, most));
   if (pick(rng, 0, 3) != 0) {
     for (int64_t i = 0; i < g.oc; ++i) c.bias.push_back(static_cast<int32_t>(pick(rng, -100000, 100000)));
   }

@@ -183,6 +183,39 @@ TEST(ConvKernels, PairsAreRefusedExactlyWhenTheyCouldSaturate) {
   EXPECT_NE(pairs->reject(problem, weights.data()).find("3 pairs"), std::string::npos);
 }
 
+// The marks of fragile weights come from files: wrong ones may cost time and digits, never leave the buffers.
+TEST(ConvKernels, DamagedMarksOfQuadsStayInside) {
+  const ConvKernel* quads = find_conv_kernel("avx2-quads");
+  if (quads == nullptr || !runs_here(*quads)) GTEST_SKIP() << "Needs AVX2.";
+  Rng rng(6);
+  for (int64_t channels : {4, 12, 20, 100, 132, 260}) {
+    for (int64_t kernel : {1, 3}) {
+      ConvCase c;
+      ConvGeometry& g = c.problem.geometry;
+      g.ih = g.iw = 5, g.ic = channels, g.oc = 20;
+      g.kh = g.kw = kernel;
+      ASSERT_TRUE(finish_geometry(g, 0, 0));
+      random_operands(rng, Values::kExtreme, c);
+      c.problem.src_hi = 255, c.problem.src_zero = 0;
+      c.dst_stride = g.oc;
+      random_store(rng, c);
+      c.store = Store{.multiplier = c.multiplier.data(), .first = random_grid(rng)};
+      // Exact size, so that a sanitizer sees every byte behind it.
+      c.src.resize(static_cast<size_t>(g.ih * g.iw * c.src_stride + kReadSlack));
+      AlignedBytes packed(quads->packed_bytes(c.problem)), scratch(quads->scratch_bytes(c.problem));
+      quads->pack(c.problem, c.weights.data(), nullptr, packed.data());
+      const size_t marks = static_cast<size_t>((kernel * channels + 127) / 128 * kernel * kernel * 2 * 16);
+      std::memset(
+          packed.data() + quads->packed_bytes(c.problem) - std::min(marks, quads->packed_bytes(c.problem) / 4), 0xff,
+          std::min(marks, quads->packed_bytes(c.problem) / 4));
+      std::vector<uint8_t> dst(static_cast<size_t>(c.dst_pixels() * g.oc));
+      const ConvCall call{&c.problem, packed.data(), c.store, 1, c.src.data(), c.src_stride, dst.data(), g.oc};
+      const int64_t tasks = quads->tasks(c.problem, 1, 2);
+      for (int64_t t = 0; t < tasks; ++t) quads->run(call, t, tasks, scratch.data());
+    }
+  }
+}
+
 TEST(ConvKernels, NamesAreUniqueAndTheReferenceIsLast) {
   std::map<std::string_view, int> names;
   for (const ConvKernel* kernel : conv_kernels()) {

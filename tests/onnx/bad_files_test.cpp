@@ -171,9 +171,9 @@ TEST(BadFiles, AttributesAndCounts) {
 }
 
 TEST(BadFiles, NamesAreText) {
-  for (const std::string& name : {std::string("tab\there"), std::string("\xff\xfe"), std::string("cut \xe2\x82"),
-                                  std::string("overlong \xc0\xaf"), std::string("surrogate \xed\xa0\x80"),
-                                  std::string("nul\0", 4)}) {
+  for (const std::string& name :
+       {std::string("tab\there"), std::string("\xff\xfe"), std::string("cut \xe2\x82"),
+        std::string("overlong \xc0\xaf"), std::string("surrogate \xed\xa0\x80"), std::string("nul\0", 4)}) {
     onnx::ModelProto model = relu_model();
     model.mutable_graph()->mutable_node(0)->set_name(name);
     EXPECT_HAS(error_of(model), "the name of a node");

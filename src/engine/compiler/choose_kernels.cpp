@@ -1,6 +1,7 @@
 #include "engine/compiler/choose_kernels.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "engine/compiler/measure.h"
@@ -82,7 +83,22 @@ class Chooser {
     }
     // The reference is there for what nobody else takes.
     if (found.kernels.size() > 1) found.kernels.pop_back();
+    if (!can_time(options_) && repairs_often(unit)) demote("avx2-quads", found.kernels);
     return found;
+  }
+
+  // The root mean square of the weights' codes.
+  static double weight_spread(const Unit& unit) {
+    double squares = 0;
+    for (int8_t w : unit.weights) squares += static_cast<double>(w) * w;
+    return std::sqrt(squares / static_cast<double>(std::max<size_t>(1, unit.weights.size())));
+  }
+
+  // In place of a measurement: with such zero points and weights avx2-quads was seen to lose to avx2-words.
+  static bool repairs_often(const Unit& unit) { return unit.problem.src_zero >= 32 || weight_spread(unit) > 50; }
+
+  static void demote(std::string_view name, std::vector<const ConvKernel*>& kernels) {
+    std::stable_partition(kernels.begin(), kernels.end(), [&](const ConvKernel* k) { return k->name() != name; });
   }
 
   Program assemble(const std::vector<size_t>& choice) const {
@@ -124,8 +140,9 @@ class Chooser {
     for (int64_t v : {images(source), g.ih, g.iw, g.ic, g.oh, g.ow, g.oc, g.kh, g.kw, g.stride_h, g.stride_w,
                       g.pad_top, g.pad_left, g.dilation_h, g.dilation_w, g.groups})
       key += " " + std::to_string(v);
-    // A kernel that repairs rare sums takes longer where the codes lie around a high zero point.
-    key += " zero " + std::to_string((unit.problem.src_zero + 63) / 64);
+    // A kernel that repairs rare sums takes the longer the larger the codes and the weights are.
+    key += " zero " + std::to_string((unit.problem.src_zero + 15) / 16) + " spread " +
+           std::to_string(std::lround(2 * std::log2(1 + weight_spread(unit))));
     const cpu::Store& s = unit.store;
     key += s.to_float ? " float" : " codes";
     key += " curve " + std::to_string(static_cast<int>(s.curve)) + " residual " +

@@ -18,7 +18,7 @@ namespace octet::engine {
 
 struct CompileOptions {
   int threads = 1;           // that the kernels are timed with
-  bool timing = true;        // false: the first kernel that accepts, which is the fastest by experience
+  bool timing = true;        // false: kernels by experience with geometry, weights and zero points
   double seconds = 3;        // upper bound for the timing of a whole network
   std::string timing_cache;  // a file of earlier times, read and extended; empty: none. With all times nothing runs.
   int64_t batch = 0;         // > 0: a free batch dimension becomes this number; 0: it stays free

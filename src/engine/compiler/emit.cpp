@@ -296,8 +296,9 @@ class Emitter {
     const TensorId part = tensor(code);
     TensorInfo& info = draft_.program.tensors[static_cast<size_t>(part)];
     const UnitKind made_by = units_.units[static_cast<size_t>(units_.codes[static_cast<size_t>(code)].unit)].kind;
-    // Quantizers fill whole pixels, so that they cannot write a slice.
-    const bool whole_pixels = made_by == UnitKind::kQuantize || made_by == UnitKind::kInput;
+    // These fill whole pixels, so that they cannot write a slice.
+    const bool whole_pixels =
+        made_by == UnitKind::kQuantize || made_by == UnitKind::kInput || made_by == UnitKind::kToImage;
     if (info.parent == kNoTensor && solid_.count(part) == 0 && info.dims[1] >= 4 && made_by != UnitKind::kReshape &&
         !whole_pixels) {
       view_of(whole, part, channel);

@@ -19,8 +19,8 @@ void clip_grid(const Activation& act, const CodeParams& params, cpu::Grid& grid)
 CodeTable requantize_table(const CodeParams& from, const CodeParams& to) {
   CodeTable table;
   for (int i = 0; i < 256; ++i)
-    table[static_cast<size_t>(i)] =
-        static_cast<uint8_t>(quantize_value(dequantize_value(i, from.scale, from.zero), to.scale, to.zero, 0, to.top()));
+    table[static_cast<size_t>(i)] = static_cast<uint8_t>(
+        quantize_value(dequantize_value(i, from.scale, from.zero), to.scale, to.zero, 0, to.top()));
   return table;
 }
 
@@ -49,8 +49,8 @@ std::optional<Unit> Former::table_unit(const Origin& origin, const CodeParams& p
   Unit unit{.kind = UnitKind::kTable, .inputs = {origin.root}, .nodes = nodes_of(origin)};
   CodeTable table;
   for (int i = 0; i < 256; ++i)
-    table[static_cast<size_t>(i)] =
-        static_cast<uint8_t>(quantize_value(origin.values.data<float>()[i], params.scale, params.zero, 0, params.top()));
+    table[static_cast<size_t>(i)] = static_cast<uint8_t>(
+        quantize_value(origin.values.data<float>()[i], params.scale, params.zero, 0, params.top()));
   unit.table = table;
   return unit;
 }
@@ -91,7 +91,8 @@ std::optional<Unit> Former::binary_unit(ValueId value, CodeParams& params) {
   if (ca->dims != cb->dims) {
     if (!op.multiply || !ca->image() || !cb->image()) return refuse(n, "operands of different shapes"), std::nullopt;
     if (ca->dims[2] == 1 && ca->dims[3] == 1) std::swap(a, b), std::swap(ca, cb);
-    if (cb->dims != Dims{ca->dims[0], ca->dims[1], 1, 1}) return refuse(n, "operands of different shapes"), std::nullopt;
+    if (cb->dims != Dims{ca->dims[0], ca->dims[1], 1, 1})
+      return refuse(n, "operands of different shapes"), std::nullopt;
     op.b_per_image = true;
   }
   unit.inputs = {a, b};
@@ -150,8 +151,8 @@ std::optional<Unit> Former::average_unit(ValueId value, const CodeParams& params
   const bool global = nd->is("GlobalAveragePool");
   bool mean = false;
   if (nd->is("ReduceMean")) {
-    std::vector<int64_t> axes = nd->has_input(1) ? constant_ints(*nd, 1).value_or(std::vector<int64_t>{})
-                                                 : nd->attr_ints("axes");
+    std::vector<int64_t> axes =
+        nd->has_input(1) ? constant_ints(*nd, 1).value_or(std::vector<int64_t>{}) : nd->attr_ints("axes");
     for (int64_t& a : axes) a = a < 0 ? a + 4 : a;
     std::sort(axes.begin(), axes.end());
     mean = axes == std::vector<int64_t>{2, 3};
@@ -176,7 +177,8 @@ std::optional<Unit> Former::average_unit(ValueId value, const CodeParams& params
   if (nd->attr_ints("kernel_shape").size() != 2 || nd->attr_string("auto_pad", "NOTSET") != "NOTSET")
     return std::nullopt;
   const std::vector<int64_t> kernel = nd->attr_ints("kernel_shape"), strides = nd->attr_ints("strides", {1, 1}),
-                             pads = nd->attr_ints("pads", {0, 0, 0, 0}), dilations = nd->attr_ints("dilations", {1, 1});
+                             pads = nd->attr_ints("pads", {0, 0, 0, 0}),
+                             dilations = nd->attr_ints("dilations", {1, 1});
   if (nd->attr_int("ceil_mode", 0) != 0) return refuse(n, "ceil_mode"), std::nullopt;
   op.count_pad = nd->attr_int("count_include_pad", 0) != 0;
   op.kh = kernel[0], op.kw = kernel[1];

@@ -101,7 +101,8 @@ bool Former::move_resize(size_t n, CodeId src) {
   const std::optional<Dims> out = image_dims(graph_, nd.outputs[0]);
   if (!code.image() || !out || out->size() != 4 || nd.attr_string("mode", "nearest") != "nearest") return false;
   if ((*out)[0] != code.dims[0] || (*out)[1] != code.dims[1]) return false;
-  // Which source pixel each result pixel takes: the reference operator, asked with an image of row and column numbers.
+  // Which source pixel each result pixel takes: the reference operator, asked with an image of row and column
+  // numbers.
   Unit unit{.kind = UnitKind::kResize, .inputs = {src}};
   for (const bool rows : {true, false}) {
     const int64_t h = code.dims[2], w = code.dims[3];

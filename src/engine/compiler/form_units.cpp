@@ -77,7 +77,8 @@ void Former::visit_dequantize(size_t n) {
   std::string why;
   const std::optional<CodeParams> params = code_params(graph_, nd, &why);
   const Code& code = units_.codes[static_cast<size_t>(it->second)];
-  if (!params || !params->same_numbers(code.params)) return refuse(n, params ? "its scale differs from the quantizer's" : why);
+  if (!params || !params->same_numbers(code.params))
+    return refuse(n, params ? "its scale differs from the quantizer's" : why);
   units_.coded[nd.outputs[0]] = it->second;
 
   Tensor values(DType::kFloat32, {256});
@@ -207,7 +208,8 @@ CodeId Former::add_unit(Unit unit, const std::string& name, const CodeParams& pa
     c.grid = unit.store.first;
   } else if (unit.kind == UnitKind::kBinary) {
     c.grid = unit.binary.grid;
-  } else if (!makes_codes && !unit.inputs.empty() && (unit.kind != UnitKind::kPool || !unit.pool.average || unit.only_pads)) {
+  } else if (!makes_codes && !unit.inputs.empty() &&
+             (unit.kind != UnitKind::kPool || !unit.pool.average || unit.only_pads)) {
     c.grid.lo = 255;
     c.grid.hi = 0;
     for (CodeId in : unit.inputs) {

@@ -92,7 +92,8 @@ bool Former::match_add(const Node& nd, size_t n, WeightedMatch& match, ValueId& 
       if (t.numel() != mine->back() || t.rank() == 0 || t.dim(-1) != mine->back()) continue;
       if (static_cast<size_t>(t.rank()) > mine->size()) continue;
       match.extra_bias = y;
-    } else if (coded(y) != kNoCode && *mine == *theirs && match.residual == kNoValue && match.extra_bias == kNoValue) {
+    } else if (coded(y) != kNoCode && *mine == *theirs && match.residual == kNoValue &&
+               match.extra_bias == kNoValue) {
       match.residual = y;
     } else {
       continue;
@@ -180,8 +181,7 @@ std::optional<Unit> Former::weighted_unit(const WeightedMatch& match, const std:
   std::optional<WeightCodes> weights = weight_codes(graph_, index_, nd.inputs[1], &why);
   if (!weights) return no(why);
   Unit unit{.kind = UnitKind::kConv, .inputs = {src}, .nodes = match.nodes};
-  if (!(conv ? conv_geometry(nd, *weights, unit, &why) : gemm_geometry(nd, *weights, unit, &why)))
-    return no(why);
+  if (!(conv ? conv_geometry(nd, *weights, unit, &why) : gemm_geometry(nd, *weights, unit, &why))) return no(why);
   if (padded) {
     unit.problem.geometry.pad_top += before.pool.pad_top;
     unit.problem.geometry.pad_left += before.pool.pad_left;

@@ -57,7 +57,8 @@ class Former {
   std::vector<size_t> nodes_of(const Origin& origin) const;
   std::optional<Unit> table_unit(const Origin& origin, const CodeParams& params);
   std::optional<Unit> binary_unit(ValueId value, CodeParams& params);
-  std::optional<Unit> row_unit(const Node& node, std::vector<size_t> nodes, const Activation& act, CodeParams& params);
+  std::optional<Unit> row_unit(const Node& node, std::vector<size_t> nodes, const Activation& act,
+                               CodeParams& params);
   std::optional<Unit> average_unit(ValueId value, const CodeParams& params);
   std::optional<Unit> concat_unit(ValueId value, const CodeParams& params);
   CodeId requantized(CodeId code, const CodeParams& params, size_t node);

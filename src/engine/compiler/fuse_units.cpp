@@ -121,7 +121,9 @@ void fuse_addition(Units& units, Needs& needs, size_t u) {
     const Unit& before = maker(units, code);
     const bool fits = before.kind == UnitKind::kConv && before.store.residual == cpu::Residual::kNone &&
                       !before.store.to_float && needs.readers[static_cast<size_t>(code)] == 1;
-    const auto place = [&](int s) { return units.codes[static_cast<size_t>(unit.inputs[static_cast<size_t>(s)])].unit; };
+    const auto place = [&](int s) {
+      return units.codes[static_cast<size_t>(unit.inputs[static_cast<size_t>(s)])].unit;
+    };
     if (fits && (best < 0 || place(side) > place(best))) best = side;
   }
   if (best < 0) return;

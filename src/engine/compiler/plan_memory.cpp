@@ -17,7 +17,8 @@ Access access_of(const Operation& operation) {
       [](const auto& op) -> Access {
         using T = std::decay_t<decltype(op)>;
         if constexpr (std::is_same_v<T, ConvOp>) return {{op.src, op.residual}, {op.dst}};
-        else if constexpr (std::is_same_v<T, BinaryOp> || std::is_same_v<T, MatMulOp>) return {{op.a, op.b}, {op.dst}};
+        else if constexpr (std::is_same_v<T, BinaryOp> || std::is_same_v<T, MatMulOp>)
+          return {{op.a, op.b}, {op.dst}};
         else if constexpr (std::is_same_v<T, IslandOp>) return {op.inputs, op.outputs};
         else if constexpr (std::is_same_v<T, FillOp>) return {{}, {op.dst}};
         else return {{op.src}, {op.dst}};

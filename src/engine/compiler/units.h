@@ -23,10 +23,10 @@ using CodeTable = std::array<uint8_t, 256>;
 struct Code {
   std::string name;
   CodeParams params;
-  cpu::Grid grid;        // zero = params.zero; lo..hi are the codes that can occur
-  Dims dims;             // of one image, as in ONNX
-  int unit = -1;         // that makes it
-  bool plain = false;    // of rank 4, but in ONNX's order instead of N,H,W,C: the heads of attention
+  cpu::Grid grid;      // zero = params.zero; lo..hi are the codes that can occur
+  Dims dims;           // of one image, as in ONNX
+  int unit = -1;       // that makes it
+  bool plain = false;  // of rank 4, but in ONNX's order instead of N,H,W,C: the heads of attention
   bool image() const { return dims.size() == 4 && !plain; }
   int64_t channels() const { return image() ? dims[1] : dims.empty() ? 1 : dims.back(); }
 };
@@ -49,7 +49,7 @@ enum class UnitKind {
   kSoftmax,   // these four: row-major codes
   kLayerNorm,
   kTranspose,
-  kMatMul,    // inputs[0] times inputs[1] -> output or float_output
+  kMatMul,  // inputs[0] times inputs[1] -> output or float_output
 };
 
 struct Unit {
@@ -82,10 +82,10 @@ struct Unit {
 struct Units {
   std::vector<Code> codes;
   std::vector<Unit> units;
-  std::map<ValueId, CodeId> coded;            // float values that are the dequantized form of a code
-  std::map<ValueId, CodeId> code_of;          // INT8/UINT8 values
-  std::map<ValueId, int> float_conv;          // float values that a kConv unit could make
-  std::map<size_t, std::string> refusals;     // per node: why it did not become an integer operation
+  std::map<ValueId, CodeId> coded;         // float values that are the dequantized form of a code
+  std::map<ValueId, CodeId> code_of;       // INT8/UINT8 values
+  std::map<ValueId, int> float_conv;       // float values that a kConv unit could make
+  std::map<size_t, std::string> refusals;  // per node: why it did not become an integer operation
 };
 
 // Sizes of one image; nullopt when they are not known, or when nothing is in it.

@@ -22,9 +22,12 @@ bool is_heavy(const Node& node) {
 // The whole batch at once: nodes may look at all images (a Softmax along the batch, Shape of a tensor).
 class IslandStep final : public Step {
  public:
-  IslandStep(const IslandOp& op, std::shared_ptr<const Executor> executor) : op_(op), executor_(std::move(executor)) {}
+  IslandStep(const IslandOp& op, std::shared_ptr<const Executor> executor)
+      : op_(op), executor_(std::move(executor)) {}
 
   void resize(const Binding& binding) override {
+    // Another batch needs other sizes: what lies in the pool would stay unused.
+    if (binding.batch != batch_) pool_ = std::make_shared<BufferPool>();
     batch_ = binding.batch;
     tasks_ = 1;
   }

@@ -9,8 +9,8 @@ namespace {
 
 // For 32 source bytes, four steps of two words: in the low half of each 64 bits the two sums of four codes that the
 // products are added by.
-OCTET_ALWAYS_INLINE __m256i sums_of_four(const uint8_t* src) {
-  const __m256i twos = _mm256_maddubs_epi16(load_native(src), _mm256_set1_epi8(1));
+OCTET_ALWAYS_INLINE __m256i sums_of_four(__m256i codes) {
+  const __m256i twos = _mm256_maddubs_epi16(codes, _mm256_set1_epi8(1));
   return _mm256_add_epi16(twos, _mm256_srli_epi64(twos, 32));
 }
 
@@ -19,12 +19,20 @@ OCTET_ALWAYS_INLINE __m256i low_halves(__m256i a, __m256i b) {
       _mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), _MM_SHUFFLE(2, 0, 2, 0)));
 }
 
-// The bits of a chunk at every level, in the order of quad_place(). Blocks: how many of its 32-byte blocks are looked
-// at.
+// The first `words` <= 8 words and zeros. What lies behind them may be another task's to write.
+OCTET_ALWAYS_INLINE __m256i load_words(const uint8_t* src, int words) {
+  const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  return _mm256_maskload_epi32(reinterpret_cast<const int*>(src),
+                               _mm256_cmpgt_epi32(_mm256_set1_epi32(words), lanes));
+}
+
+// The bits of a chunk at every level, in the order of quad_place(). Of its 32-byte blocks so many have codes, and the
+// last of those `words`.
 template <int Blocks>
-OCTET_ALWAYS_INLINE void mark_large_sums(const uint8_t* src, uint32_t* marks) {
+OCTET_ALWAYS_INLINE void mark_large_sums(const uint8_t* src, int words, uint32_t* marks) {
   __m256i four[4] = {};
-  for (int b = 0; b < Blocks; ++b) four[b] = sums_of_four(src + 32 * b);
+  for (int b = 0; b < Blocks - 1; ++b) four[b] = sums_of_four(load_native(src + 32 * b));
+  four[Blocks - 1] = sums_of_four(load_words(src + 32 * (Blocks - 1), words));
   const __m256i first = low_halves(four[0], four[1]), second = low_halves(four[2], four[3]);
   for (int level = 0; level < kNarrowLevels; ++level) {
     const __m256i limit = _mm256_set1_epi16(kLargestCodes[level]);
@@ -34,11 +42,12 @@ OCTET_ALWAYS_INLINE void mark_large_sums(const uint8_t* src, uint32_t* marks) {
 }
 
 void mark_chunk(const uint8_t* src, int64_t steps, uint32_t* marks) {
+  const int words = steps >= kChunkSteps ? 8 : static_cast<int>((steps - 1) % 8 + 1);
   switch ((steps + 7) / 8) {
-    case 1: return mark_large_sums<1>(src, marks);
-    case 2: return mark_large_sums<2>(src, marks);
-    case 3: return mark_large_sums<3>(src, marks);
-    default: return mark_large_sums<4>(src, marks);
+    case 1: return mark_large_sums<1>(src, words, marks);
+    case 2: return mark_large_sums<2>(src, words, marks);
+    case 3: return mark_large_sums<3>(src, words, marks);
+    default: return mark_large_sums<4>(src, words, marks);
   }
 }
 
