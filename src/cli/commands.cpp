@@ -4,7 +4,8 @@
 
 #include <algorithm>
 #include <system_error>
-#include <thread>
+
+#include "pipeline/image_runner.h"
 
 namespace octet::cli {
 
@@ -17,8 +18,7 @@ void add_common_options(CLI::App& command, const std::shared_ptr<Common>& common
 RunOptions run_options(const Common& common) {
   RunOptions run{common.threads, progress_sink(!common.talks()), cancel_on_interrupt(), common.processes.get()};
   if (run.threads > 0 || !common.processes || common.processes->local_size() == 1) return run;
-  const auto cores = static_cast<int>(std::thread::hardware_concurrency());
-  run.threads = std::max(1, cores / common.processes->local_size());
+  run.threads = std::max(1, resolve_threads(0) / common.processes->local_size());
   return run;
 }
 

@@ -1,5 +1,9 @@
 #include "pipeline/image_runner.h"
 
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
 #include <atomic>
 #include <cstring>
 #include <mutex>
@@ -11,6 +15,12 @@ namespace octet {
 
 int resolve_threads(int threads) {
   if (threads > 0) return threads;
+#if defined(__linux__)
+  // Not all that the machine has: taskset, containers and batch systems give a process some of them.
+  cpu_set_t usable;
+  CPU_ZERO(&usable);
+  if (sched_getaffinity(0, sizeof(usable), &usable) == 0 && CPU_COUNT(&usable) > 0) return CPU_COUNT(&usable);
+#endif
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 

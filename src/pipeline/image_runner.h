@@ -12,7 +12,7 @@
 
 namespace octet {
 
-int resolve_threads(int threads);
+int resolve_threads(int threads);  // 0: as many as cores that this process may use
 
 // Runs body(worker, item) for items 0..count-1 on `threads` threads, each item once; stops at the first error, which
 // is returned, or when cancelled. Progress is reported in items.

@@ -99,7 +99,7 @@ Status guard_layers(const SelectiveQuantizer& quantizer, const QuantizeJob& job,
     const std::string weight = result->prepared.value(node->inputs[1]).name;
     if (result->ranges.tensors.erase(weight) == 0) continue;
     const auto [measured, limit] = told_apart(loss.sqnr_db, job.min_layer_sqnr_db);
-    result->ranges.left_out[weight] = "8 bits leave the output of '" + loss.node + "' only " + measured +
+    result->ranges.left_out[weight] = "its integers leave the output of '" + loss.node + "' only " + measured +
                                       " dB above the noise on " + std::to_string(n) + " images (the limit is " +
                                       limit + " dB)";
     changed = true;

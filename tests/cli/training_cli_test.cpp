@@ -88,6 +88,30 @@ TEST_F(TrainingCli, KilledAndInterruptedRunsResumeToTheSameBytes) {
   EXPECT_EQ(run["epochs"].size(), 120u);
 }
 
+// --data in another place keeps the recipe's preprocessing, unless it has its own.
+TEST_F(TrainingCli, OtherDataOfTheSameKindIsPreparedAsTheRecipeSays) {
+  const std::string plain = recipe("plain.yaml", "", 2);
+  const std::string scaled = recipe("scaled.yaml", "", 2);
+  std::string text = slurp(scaled);
+  const std::string from = "train_data: 'npy:x.npy?labels=y.npy'",
+                    to = from.substr(0, from.size() - 1) + "&scale=0.5'";
+  ASSERT_NE(text.find(from), std::string::npos);
+  write("scaled.yaml", text.replace(text.find(from), from.size(), to));
+  fs::copy_file(path("x.npy"), path("elsewhere.npy"));
+  const std::string moved = " --data '" + std::string("npy:") + path("elsewhere.npy") + "?labels=" + path("y.npy");
+  const auto trained = [&](const std::string& arguments, const std::string& folder) {
+    const Outcome outcome = octet("train " + arguments + " --threads 1 -q -o " + path(folder));
+    EXPECT_EQ(outcome.code, 0) << outcome.text;
+    return slurp(path(folder + "/model.onnx"));
+  };
+  const std::string expected = trained(scaled, "a");
+  EXPECT_TRUE(trained(scaled + moved + "'", "b") == expected);
+  EXPECT_FALSE(trained(scaled + moved + "&scale=1'", "c") == expected);
+  EXPECT_TRUE(trained(plain + moved + "&scale=0.5'", "d") == expected);
+  expect_refusal(octet("train fashion_mnist_resnet20 --epochs 1 --data idx:/nowhere -o " + path("p")), 3,
+                 {"nowhere"});
+}
+
 TEST_F(TrainingCli, WrongInputIsRefusedInASentence) {
   const std::string good = recipe("good.yaml", "", 2);
   ASSERT_EQ(octet("train " + good + " -o " + path("o") + " -q").code, 0);
