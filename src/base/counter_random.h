@@ -21,6 +21,13 @@ class CounterRandom {
       state_ = mix_bits(state_ + 0x9e3779b97f4a7c15ULL) ^ mix_bits(part + 0x632be59bd9b4e019ULL);
   }
 
+  // The plain SplitMix64 sequence of a seed.
+  static CounterRandom sequence(uint64_t seed) {
+    CounterRandom random({});
+    random.state_ = seed;
+    return random;
+  }
+
   uint64_t bits() { return mix_bits(state_ += 0x9e3779b97f4a7c15ULL); }
   // Uniform in [0, 1), 53 bits.
   double uniform() { return static_cast<double>(bits() >> 11) * 0x1.0p-53; }
