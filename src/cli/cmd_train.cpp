@@ -11,6 +11,7 @@
 #include "cli/report_json.h"
 #include "cli/training_output.h"
 #include "octet/onnx.h"
+#include "octet/zoo.h"
 
 namespace octet::cli {
 namespace {
@@ -56,20 +57,6 @@ Result<TrainingRecipe> read_recipe(const Options& o) {
   return recipe;
 }
 
-int64_t count_parameters(const Graph& graph) {
-  int64_t n = 0;
-  for (size_t i = 0; i < graph.value_count(); ++i) {
-    const Value& v = graph.value(static_cast<ValueId>(i));
-    if (v.constant && v.constant->dtype() == DType::kFloat32) n += v.constant->numel();
-  }
-  for (const Node& node : graph.nodes)  // running mean and variance are not trained
-    if (node.is("BatchNormalization"))
-      for (size_t i : {3u, 4u})
-        if (node.has_input(i) && graph.is_constant(node.inputs[i]))
-          n -= graph.value(node.inputs[i]).constant->numel();
-  return n;
-}
-
 // The written file, loaded again and run as anybody would run it.
 Status evaluate_file(const std::string& path, const TrainingRecipe& recipe, const RunOptions& run, TrainSummary* s) {
   if (!recipe.val_data) return Status::ok();
@@ -104,7 +91,7 @@ Status run(Options o, Common& common) {
   summary.network = describe_network(job.recipe.network);
   summary.output_folder = !o.output.empty() ? o.output : std::filesystem::path(o.recipe).stem().string();
   summary.device = o.device;
-  summary.parameters = count_parameters(graph);
+  summary.parameters = network_cost(graph).parameters;
   if (common.is_first()) OCTET_RETURN_IF_ERROR(make_directories(summary.output_folder));
   job.graph = &graph;
   job.device = o.device;
