@@ -200,14 +200,13 @@ TEST(ConvKernels, DamagedMarksOfQuadsStayInside) {
       c.dst_stride = g.oc;
       random_store(rng, c);
       c.store = Store{.multiplier = c.multiplier.data(), .first = random_grid(rng)};
-      // Exact size, so that a sanitizer sees every byte behind it.
-      c.src.resize(static_cast<size_t>(g.ih * g.iw * c.src_stride + kReadSlack));
-      AlignedBytes packed(quads->packed_bytes(c.problem)), scratch(quads->scratch_bytes(c.problem));
+      const size_t packed_bytes = quads->packed_bytes(c.problem);
+      AlignedBytes packed(packed_bytes), scratch(quads->scratch_bytes(c.problem));
       quads->pack(c.problem, c.weights.data(), nullptr, packed.data());
-      const size_t marks = static_cast<size_t>((kernel * channels + 127) / 128 * kernel * kernel * 2 * 16);
-      std::memset(
-          packed.data() + quads->packed_bytes(c.problem) - std::min(marks, quads->packed_bytes(c.problem) / 4), 0xff,
-          std::min(marks, quads->packed_bytes(c.problem) / 4));
+      // Of two panels, for each filter tap and 128 channels four words; they lie last.
+      const auto marks = static_cast<size_t>(2 * kernel * kernel * ((channels + 127) / 128) * 16);
+      ASSERT_LT(marks, packed_bytes);
+      std::memset(packed.data() + packed_bytes - (marks + 63) / 64 * 64, 0xff, marks);
       std::vector<uint8_t> dst(static_cast<size_t>(c.dst_pixels() * g.oc));
       const ConvCall call{&c.problem, packed.data(), c.store, 1, c.src.data(), c.src_stride, dst.data(), g.oc};
       const int64_t tasks = quads->tasks(c.problem, 1, 2);

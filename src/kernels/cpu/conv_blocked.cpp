@@ -105,9 +105,8 @@ Layout make_layout(const BlockedTraits& traits, const ConvGeometry& g) {
   l.copy_row_bytes = l.copy_width * l.ic * traits.element_bytes;
   const int64_t row_bytes = l.direct ? g.iw * g.ic : l.copy_row_bytes;
   l.band_rows = (kBandBytes / row_bytes - l.reach_h) / g.stride_h + 1;
-  l.band_rows = std::min({l.band_rows, kMaxBandPixels / g.ow, g.oh});
   l.pass_pixels = std::min(kMaxBandPixels, std::max(kFewestPassPixels, pass_bytes(traits, g) / (l.ic + l.oc)));
-  l.band_rows = std::min(l.band_rows, l.pass_pixels / g.ow);
+  l.band_rows = std::min({l.band_rows, l.pass_pixels / g.ow, g.oh});
   l.band_rows = std::max<int64_t>(l.band_rows, 1);
   return l;
 }
@@ -416,8 +415,9 @@ class BlockedConv final : public ConvKernel {
         for (int bit = 0; bit < 32; ++bit) {
           const QuadPlace place = quad_place(bit);
           const int64_t steps = std::min<int64_t>(2, l.run_steps - at - place.step);
+          if (steps <= 0) continue;
           const uint8_t* first = from + (at + place.step) * kNarrowStepBytes + 2 * place.half;
-          const int level = steps <= 0 ? -1 : fragile_level(first, steps, highest);
+          const int level = fragile_level(first, steps, highest);
           if (level >= 0) fragile[level] |= uint32_t{1} << bit;
         }
       }
