@@ -176,4 +176,24 @@ inline int count_ops(const Graph& graph, const std::string& type) {
   return count;
 }
 
+// A network with most kinds of quantizers: stem, residual, concat, pools, slices, transposed convolution, Gemm.
+inline Graph mixed_network() {
+  NetBuilder b;
+  const ValueId x = b.input("x", {2, 3, 8, 8});
+  const ValueId r1 = b.relu("relu1", b.conv("conv1", x, 3, 16));
+  const ValueId sum = b.relu("relu2", b.op("Add", "add", {b.conv("conv2", r1, 16, 16), r1}));
+  const ValueId c = b.conv("conv3", sum, 16, 16, 1);
+  const ValueId silu = b.op("Mul", "mul", {c, b.op("Sigmoid", "sig", {c})});
+  const ValueId cat = b.op("Concat", "cat", {silu, r1}, {{"axis", int64_t{1}}});
+  const ValueId pool = b.op("MaxPool", "pool", {cat},
+                            {{"kernel_shape", std::vector<int64_t>{2, 2}}, {"strides", std::vector<int64_t>{2, 2}}});
+  const ValueId dw = b.relu("relu4", b.conv("dw", pool, 32, 32, 3, 32));
+  const ValueId up = b.op("ConvTranspose", "up", {dw, b.constant("up.weight", {32, 16, 2, 2}, 0.2f)},
+                          {{"strides", std::vector<int64_t>{2, 2}}});
+  const ValueId gap = b.op("GlobalAveragePool", "gap", {b.relu("relu5", up)});
+  const ValueId flat = b.op("Flatten", "flat", {gap});
+  return b.finish({b.op("Gemm", "fc", {flat, b.constant("fc.weight", {10, 16}), b.constant("fc.bias", {10})},
+                        {{"transB", int64_t{1}}})});
+}
+
 }  // namespace octet::testing

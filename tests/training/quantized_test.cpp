@@ -12,26 +12,6 @@ namespace {
 
 using namespace octet::testing;  // NetBuilder and the steps of quantization
 
-// Stem, residual, concat, pooling, depthwise and transposed convolution, Gemm.
-Graph network() {
-  NetBuilder b;
-  const ValueId x = b.input("x", {2, 3, 8, 8});
-  const ValueId r1 = b.relu("relu1", b.conv("conv1", x, 3, 16));
-  const ValueId sum = b.relu("relu2", b.op("Add", "add", {b.conv("conv2", r1, 16, 16), r1}));
-  const ValueId c = b.conv("conv3", sum, 16, 16, 1);
-  const ValueId silu = b.op("Mul", "mul", {c, b.op("Sigmoid", "sig", {c})});
-  const ValueId cat = b.op("Concat", "cat", {silu, r1}, {{"axis", int64_t{1}}});
-  const ValueId pool = b.op("MaxPool", "pool", {cat},
-                            {{"kernel_shape", std::vector<int64_t>{2, 2}}, {"strides", std::vector<int64_t>{2, 2}}});
-  const ValueId dw = b.relu("relu4", b.conv("dw", pool, 32, 32, 3, 32));
-  const ValueId up = b.op("ConvTranspose", "up", {dw, b.constant("up.weight", {32, 16, 2, 2}, 0.2f)},
-                          {{"strides", std::vector<int64_t>{2, 2}}});
-  const ValueId gap = b.op("GlobalAveragePool", "gap", {b.relu("relu5", up)});
-  const ValueId flat = b.op("Flatten", "flat", {gap});
-  return b.finish({b.op("Gemm", "fc", {flat, b.constant("fc.weight", {10, 16}), b.constant("fc.bias", {10})},
-                        {{"transB", int64_t{1}}})});
-}
-
 std::unique_ptr<TrainableModule> quantized_module(const Graph& graph, const QuantizationPlan& plan,
                                                   const TrainableOptions& options = {}) {
   auto module = TrainableModule::create(graph, plan, options);
@@ -122,7 +102,7 @@ class Qat : public ::testing::TestWithParam<Variant> {
 
 // A value that the caller wants to keep is computed by itself; otherwise a Relu and its quantizer are one pass.
 TEST_P(Qat, ReluAndQuantizerTogetherAreTheTwoApart) {
-  const Graph graph = network();
+  const Graph graph = mixed_network();
   const Quantized q = quantize_all(graph, options());
   std::vector<std::string> relus;
   for (const Node& node : graph.nodes)
@@ -149,7 +129,7 @@ TEST_P(Qat, ReluAndQuantizerTogetherAreTheTwoApart) {
 }
 
 TEST_P(Qat, EqualsTheExportedNetworkBeforeAndAfterTraining) {
-  Graph graph = network();
+  Graph graph = mixed_network();
   const Quantized q = quantize_all(graph, options());
   ASSERT_GT(count_ops(q.graph, "DequantizeLinear"), 5);
   const auto module = quantized_module(graph, q.plan, learning());
@@ -196,7 +176,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 // Every quantizer of the exported file is one of the module's, and no other.
 TEST(QatPlacement, QuantizersAreThoseOfTheFile) {
-  const Graph graph = network();
+  const Graph graph = mixed_network();
   const Quantized q = quantize_all(graph, options_for("tensorrt"));
   const auto module = quantized_module(graph, q.plan);
   std::set<std::string> expected, actual;
@@ -207,7 +187,7 @@ TEST(QatPlacement, QuantizersAreThoseOfTheFile) {
 }
 
 TEST(QatPlacement, PactOfChannelsIsRefused) {
-  const Graph graph = network();
+  const Graph graph = mixed_network();
   const Quantized q = quantize_all(graph, options_for("tensorrt"));
   TrainableOptions options;
   options.weight_ranges = RangeLearning::kPact;
@@ -218,7 +198,7 @@ TEST(QatPlacement, PactOfChannelsIsRefused) {
 
 // Plans come from files that people edit.
 TEST(QatPlacement, DamagedPlansAreRefusedAndEditsHonoured) {
-  const Graph graph = network();
+  const Graph graph = mixed_network();
   const Quantized q = quantize_all(graph, options_for("tensorrt"));
   QuantizationPlan bad = q.plan;
   bad.tensors.at("conv1.weight").params.scale[0] = -1.0f;
@@ -239,14 +219,14 @@ TEST(QatPlacement, DamagedPlansAreRefusedAndEditsHonoured) {
 }
 
 TEST(QatPlacement, PlansOfOtherNetworksAreRefused) {
-  const Quantized q = quantize_all(network(), options_for("tensorrt"));
+  const Quantized q = quantize_all(mixed_network(), options_for("tensorrt"));
   EXPECT_FALSE(TrainableModule::create(octet::test::random_cnn(1), q.plan).is_ok());
 }
 
 // A Q/DQ file whose weights were folded to codes still runs: pairs are fake quantizers, codes are constants.
 TEST(QatPlacement, QdqFilesRunAsTheyAre) {
   for (const char* target : {"tensorrt", "onnxruntime"}) {
-    const Quantized q = quantize_all(network(), options_for(target));
+    const Quantized q = quantize_all(mixed_network(), options_for(target));
     const auto module = module_of(q.graph);
     ASSERT_NE(module, nullptr);
     expect_exported(q.graph, *module);
@@ -358,7 +338,7 @@ TEST(QatBatchNorm, WhatCannotStayIsNamed) {
 }
 
 TEST(QatState, GoesOnWhereItWas) {
-  const Graph graph = network();
+  const Graph graph = mixed_network();
   const Quantized q = quantize_all(graph, options_for("tensorrt"));
   const auto one = quantized_module(graph, q.plan), two = quantized_module(graph, q.plan);
   train_steps(*one, graph, 2);
@@ -369,7 +349,7 @@ TEST(QatState, GoesOnWhereItWas) {
 }
 
 TEST(QatRanges, StayUsable) {
-  const Graph graph = network();
+  const Graph graph = mixed_network();
   const Quantized q = quantize_all(graph, options_for("tensorrt"));
   const auto module = quantized_module(graph, q.plan);
   {
