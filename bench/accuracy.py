@@ -45,10 +45,11 @@ def cifar_network(name, folder, raw=False):
 def fashion_network():
     def load():
         pixels, labels = im.fashion_mnist_test(FASHION_MNIST)
-        return im.normalise(pixels, 1 / 255), labels
+        return im.normalise(pixels, 1 / 255, 0.2860, 0.3530), labels
 
     name = "resnet20_fashion_mnist"
-    return Network(name, common.ROOT / "models" / (name + ".onnx"), f"idx:{FASHION_MNIST}", load)
+    models = common.ROOT / "models"
+    return Network(name, models / (name + ".onnx"), str(models / "fashion_mnist.yaml"), load)
 
 
 def known_networks(folder):

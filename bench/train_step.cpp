@@ -63,8 +63,10 @@ Result<double> step(TrainableModule& module, const std::vector<at::Tensor>& inpu
   loss.backward();
   {
     const at::NoGradGuard guard;
+    std::vector<at::Tensor> weights, gradients;
     for (const NamedTensor& p : module.parameters())
-      if (p.tensor.grad().defined()) at::Tensor(p.tensor).add_(p.tensor.grad(), -1e-6);
+      if (p.tensor.grad().defined()) weights.push_back(p.tensor), gradients.push_back(p.tensor.grad());
+    at::_foreach_add_(weights, gradients, -1e-6);
   }
   module.after_step();
   (void)loss.item<float>();  // waits for a GPU

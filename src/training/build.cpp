@@ -33,7 +33,7 @@ class Builder {
     for (const Node& node : graph_.nodes)
       if (node.is("QuantizeLinear")) find_pair(node, index);
     for (size_t i = 0; i < graph_.nodes.size(); ++i) OCTET_RETURN_IF_ERROR(add_step(i));
-    find_quantized_relus();
+    find_single_passes();
     plan_releases();
     return Status::ok();
   }
@@ -220,21 +220,47 @@ class Builder {
     return dtype_is_integer(x.dtype) && dtype_is_integer(w.dtype) && w.block_size == 0;
   }
 
-  // A Relu that everybody reads through one quantizer needs no pass of its own.
-  void find_quantized_relus() {
-    std::vector<std::set<int>> readers(graph_.value_count());
-    for (const Step& step : m_.steps) {
+  // Who reads a value, and through which quantizers (-1: as it is).
+  struct Readers {
+    std::vector<Step*> steps;
+    std::set<int> quantizers;
+    // The one quantizer of all of them that can take a pass along, or -1.
+    int only(const std::vector<Quantizer>& all) const {
+      if (quantizers.size() != 1 || *quantizers.begin() < 0) return -1;
+      return all[static_cast<size_t>(*quantizers.begin())].takes_relu() ? *quantizers.begin() : -1;
+    }
+  };
+
+  // A Relu that everybody reads through one quantizer needs no pass of its own; an Add before both, neither.
+  void find_single_passes() {
+    std::vector<Readers> readers(graph_.value_count());
+    for (Step& step : m_.steps) {
       const std::vector<ValueId>& inputs = graph_.nodes[step.node].inputs;
-      for (size_t k = 0; k < inputs.size(); ++k)
-        if (inputs[k] != kNoValue) readers[static_cast<size_t>(inputs[k])].insert(step.quantizers[k]);
+      for (size_t k = 0; k < inputs.size(); ++k) {
+        if (inputs[k] == kNoValue) continue;
+        readers[static_cast<size_t>(inputs[k])].steps.push_back(&step);
+        readers[static_cast<size_t>(inputs[k])].quantizers.insert(step.quantizers[k]);
+      }
     }
     for (Step& step : m_.steps) {
       const Node& node = graph_.nodes[step.node];
-      if (!node.is("Relu") || graph_.is_output(node.outputs[0])) continue;
-      const std::set<int>& through = readers[static_cast<size_t>(node.outputs[0])];
-      if (through.size() != 1 || *through.begin() < 0) continue;
-      if (m_.quantizers[static_cast<size_t>(*through.begin())].takes_relu()) step.relu_quantizer = *through.begin();
+      if (node.is("Relu") && !graph_.is_output(node.outputs[0]))
+        step.relu_quantizer = readers[static_cast<size_t>(node.outputs[0])].only(m_.quantizers);
     }
+    for (Step& step : m_.steps)
+      if (graph_.nodes[step.node].is("Add")) step.sum = sum_of(step, readers);
+  }
+
+  SumStep sum_of(const Step& step, const std::vector<Readers>& readers) const {
+    const Node& node = graph_.nodes[step.node];
+    SumStep sum;
+    if (graph_.is_output(node.outputs[0])) return sum;
+    const Readers& own = readers[static_cast<size_t>(node.outputs[0])];
+    if (own.steps.size() == 1 && own.steps[0]->relu_quantizer >= 0 && own.steps[0]->quantizers[0] < 0)
+      sum = {own.steps[0]->relu_quantizer, true, graph_.nodes[own.steps[0]->node].outputs[0], {}};
+    else sum = {own.only(m_.quantizers), false, node.outputs[0], {}};
+    for (ValueId id : node.inputs) sum.alone.push_back(readers[static_cast<size_t>(id)].steps.size() == 1);
+    return sum;
   }
 
   // Values go once their last reader is done; autograd keeps what it needs itself.

@@ -27,7 +27,7 @@ struct Problem {
 cudaError_t fake_quantize(const Problem& p, float* y, cudaStream_t stream);
 cudaError_t straight_through(const Problem& p, const float* g, float* dx, cudaStream_t stream);
 
-// d x, and d scale times `factor`. partial_count(p) doubles of scratch.
+// d x, unless `dx` is null, and d scale times `factor`. partial_count(p) doubles of scratch.
 int64_t partial_count(const Problem& p);
 cudaError_t learned_scale(const Problem& p, const float* g, double factor, float* dx, float* d_scale,
                           double* partials, cudaStream_t stream);
@@ -38,5 +38,24 @@ cudaError_t clipped(const Problem& p, const float* lo, const float* hi, float sc
 int64_t pact_partial_count(int64_t n);
 cudaError_t clipped_backward(const float* x, const float* g, int64_t n, const float* lo, const float* hi, float* dx,
                              float* d_lo, float* d_hi, double* partials, cudaStream_t stream);
+
+// y = out(a(x) + b(x)), all per tensor and integer; a quantizer without scale passes values on.
+struct SumProblem {
+  int64_t n = 0;
+  Problem a, b, out;  // out.x is not used
+};
+// Where gradients go; null where nobody wants one. `sum` is that of an operand without quantizer; `scale` and the
+// `factor` it is multiplied by are in the order a, b, out.
+struct SumGradients {
+  float* a = nullptr;
+  float* b = nullptr;
+  float* sum = nullptr;
+  float* scale[3] = {};
+  double factor[3] = {};
+};
+cudaError_t quantized_sum(const SumProblem& s, float* y, cudaStream_t stream);
+int64_t sum_partial_count(int64_t n);  // doubles of scratch
+cudaError_t quantized_sum_backward(const SumProblem& s, const float* g, const SumGradients& d, double* partials,
+                                   cudaStream_t stream);
 
 }  // namespace octet::cuda

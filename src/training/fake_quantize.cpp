@@ -2,12 +2,11 @@
 
 #include <cmath>
 #include <limits>
-#include <vector>
 
 #include "arith/float_formats.h"
 #include "arith/spans.h"
+#include "training/fake_quant_common.h"
 #include "training/fake_quant_loops.h"
-#include "training/fake_quant_runs.h"
 #ifdef OCTET_CUDA
 #include "training/fake_quantize_cuda.h"
 #endif
@@ -60,32 +59,6 @@ Problem problem_of(const at::Tensor& x, const at::Tensor& scale, const at::Tenso
           code_range(spec.dtype, spec.narrow_range),
           scale.data_ptr<float>(),
           zero_point.data_ptr<int32_t>()};
-}
-
-// Elements in an order in which runs are contiguous: any dense order will do per tensor, and whole channels stay
-// together where the first axis varies slowest (weights in channels-last order).
-at::Tensor dense(const at::Tensor& x, const QuantizerSpec& spec) {
-  if (!x.is_non_overlapping_and_dense()) return x.contiguous();
-  if (spec.axis < 0) return x;
-  const bool outermost =
-      spec.axis == 0 && spec.block_size == 0 && x.dim() > 0 && x.stride(0) * x.size(0) == x.numel();
-  return outermost ? x : x.contiguous();
-}
-
-// `t` with the strides of `like`.
-at::Tensor in_order_of(const at::Tensor& t, const at::Tensor& like) {
-  if (t.strides() == like.strides()) return t;
-  at::Tensor copy = at::empty_like(like);
-  copy.copy_(t);
-  return copy;
-}
-
-template <class F>
-void for_each_run(const Runs& runs, F f) {
-  const int64_t grain = std::max<int64_t>(1, 32768 / runs.typical_length());
-  at::parallel_for(0, runs.count(), grain, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) f(r, runs.at(r));
-  });
 }
 
 // Rows in at most 16 parts, whatever the number of threads, so that sums have one order.
@@ -195,26 +168,6 @@ void check_scales(const at::Tensor& x, const at::Tensor& scale, const at::Tensor
   TORCH_CHECK(scale.device() == x.device(), "a quantizer's scales must be where its input is");
 }
 
-std::vector<int64_t> packed(const QuantizerSpec& spec) {
-  return {static_cast<int64_t>(spec.dtype),
-          spec.axis,
-          spec.block_size,
-          spec.narrow_range ? 1 : 0,
-          spec.relu ? 1 : 0,
-          spec.own_samples,
-          spec.all_samples};
-}
-
-QuantizerSpec unpacked(const std::vector<int64_t>& numbers) {
-  return {static_cast<DType>(numbers[0]),
-          static_cast<int>(numbers[1]),
-          numbers[2],
-          numbers[3] != 0,
-          numbers[4] != 0,
-          numbers[5],
-          numbers[6]};
-}
-
 class FakeQuantize : public torch::autograd::Function<FakeQuantize> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& input, const at::Tensor& scale,
@@ -225,6 +178,7 @@ class FakeQuantize : public torch::autograd::Function<FakeQuantize> {
     ctx->save_for_backward({x, scale, zero_point});
     ctx->saved_data["spec"] = spec_numbers;
     ctx->saved_data["learn"] = scale.requires_grad();
+    ctx->saved_data["pass"] = input.requires_grad();
     if (x.is_cuda()) {
 #ifdef OCTET_CUDA
       fake_quantize_cuda(x, scale, zero_point, spec, y);
@@ -242,12 +196,10 @@ class FakeQuantize : public torch::autograd::Function<FakeQuantize> {
     const at::Tensor &x = saved[0], &scale = saved[1], &zero_point = saved[2];
     const QuantizerSpec spec = unpacked(ctx->saved_data["spec"].toIntVector());
     const at::Tensor g = in_order_of(grads[0], x);
-    at::Tensor dx = at::empty_like(x);
+    const bool pass = ctx->saved_data["pass"].toBool();
+    at::Tensor dx = pass || !x.is_cuda() ? at::empty_like(x) : at::Tensor();
     at::Tensor d_scale = ctx->saved_data["learn"].toBool() ? at::empty_like(scale) : at::Tensor();
-    const double per_scale = static_cast<double>(x.numel()) /
-                             static_cast<double>(std::max<int64_t>(1, scale.numel())) *
-                             (static_cast<double>(spec.all_samples) / static_cast<double>(spec.own_samples));
-    const double factor = 1.0 / std::sqrt(std::max(1.0, per_scale) * highest_code(spec.dtype));
+    const double factor = lsq_factor(x.numel(), scale.numel(), spec);
     if (x.is_cuda()) {
 #ifdef OCTET_CUDA
       fake_quantize_backward_cuda(x, g, scale, zero_point, spec, factor, dx, d_scale);
@@ -256,7 +208,7 @@ class FakeQuantize : public torch::autograd::Function<FakeQuantize> {
       backward_cpu(problem_of(x, scale, zero_point, spec), x.data_ptr<float>(), g.data_ptr<float>(),
                    dx.data_ptr<float>(), d_scale.defined() ? d_scale.data_ptr<float>() : nullptr, factor);
     }
-    return {dx, d_scale, at::Tensor(), at::Tensor()};
+    return {pass ? dx : at::Tensor(), d_scale, at::Tensor(), at::Tensor()};
   }
 };
 

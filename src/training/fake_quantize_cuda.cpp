@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "arith/quantize.h"
+#include "training/fake_quant_common.h"
 #include "training/fake_quant_kernels.h"
 
 namespace octet::training {
@@ -45,6 +46,19 @@ cuda::Problem problem_of(const at::Tensor& x, const at::Tensor& scale, const at:
   return p;
 }
 
+float* floats_or_null(const at::Tensor& t) { return t.defined() ? t.data_ptr<float>() : nullptr; }
+
+cuda::SumProblem sum_problem(const at::Tensor& a, const SumQuantizer& qa, const at::Tensor& b, const SumQuantizer& qb,
+                             const SumQuantizer& out) {
+  const auto one = [](const at::Tensor& x, const SumQuantizer& q) {
+    if (q.is_there()) return problem_of(x, q.scale, q.zero_point, q.spec);
+    cuda::Problem p;
+    p.x = x.data_ptr<float>();
+    return p;
+  };
+  return {a.numel(), one(a, qa), one(b, qb), one(a, out)};
+}
+
 at::Tensor scratch(const at::Tensor& like, int64_t doubles) {
   return at::empty({std::max<int64_t>(1, doubles)}, like.options().dtype(at::kDouble));
 }
@@ -67,7 +81,7 @@ void fake_quantize_backward_cuda(const at::Tensor& x, const at::Tensor& g, const
     return;
   }
   const at::Tensor partials = scratch(x, cuda::partial_count(p));
-  check(cuda::learned_scale(p, g.data_ptr<float>(), factor, dx.data_ptr<float>(), d_scale.data_ptr<float>(),
+  check(cuda::learned_scale(p, g.data_ptr<float>(), factor, floats_or_null(dx), d_scale.data_ptr<float>(),
                             partials.data_ptr<double>(), stream_of(x)));
 }
 
@@ -85,6 +99,30 @@ void pact_backward_cuda(const at::Tensor& x, const at::Tensor& g, const at::Tens
   check(cuda::clipped_backward(x.data_ptr<float>(), g.data_ptr<float>(), x.numel(), lo.data_ptr<float>(),
                                hi.data_ptr<float>(), dx.data_ptr<float>(), d_lo.data_ptr<float>(),
                                d_hi.data_ptr<float>(), partials.data_ptr<double>(), stream_of(x)));
+}
+
+void quantized_sum_cuda(const at::Tensor& a, const SumQuantizer& qa, const at::Tensor& b, const SumQuantizer& qb,
+                        const SumQuantizer& out, at::Tensor& y) {
+  const c10::cuda::CUDAGuard guard(a.device());
+  check(cuda::quantized_sum(sum_problem(a, qa, b, qb, out), y.data_ptr<float>(), stream_of(a)));
+}
+
+void quantized_sum_backward_cuda(const at::Tensor& a, const SumQuantizer& qa, const at::Tensor& b,
+                                 const SumQuantizer& qb, const SumQuantizer& out, const at::Tensor& g, at::Tensor& da,
+                                 at::Tensor& db, at::Tensor& d_sum, std::array<at::Tensor, 3>& d_scale) {
+  const c10::cuda::CUDAGuard guard(a.device());
+  const QuantizerSpec* specs[] = {&qa.spec, &qb.spec, &out.spec};
+  cuda::SumGradients d;
+  d.a = floats_or_null(da);
+  d.b = floats_or_null(db);
+  d.sum = floats_or_null(d_sum);
+  for (size_t i = 0; i < 3; ++i) {
+    d.scale[i] = floats_or_null(d_scale[i]);
+    if (d.scale[i] != nullptr) d.factor[i] = lsq_factor(a.numel(), 1, *specs[i]);
+  }
+  const at::Tensor partials = scratch(a, cuda::sum_partial_count(a.numel()));
+  check(cuda::quantized_sum_backward(sum_problem(a, qa, b, qb, out), g.data_ptr<float>(), d,
+                                     partials.data_ptr<double>(), stream_of(a)));
 }
 
 }  // namespace octet::training

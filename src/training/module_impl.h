@@ -9,6 +9,7 @@
 #include "training/fake_quantize.h"
 #include "training/module.h"
 #include "training/op.h"
+#include "training/quantized_sum.h"
 
 namespace octet::training {
 
@@ -23,7 +24,7 @@ struct Quantizer {
 
   QuantizerSpec spec() const { return {plan.dtype, plan.axis, plan.block_size, plan.narrow_range}; }
   QuantizerSpec spec_in(const SharedBatch& batch) const;  // with the part of the batch that this process has
-  // Whether a Relu in front can be computed in the same pass: apply_to_relu.
+  // Whether a Relu or a sum in front can be computed in the same pass: apply_to_relu, quantized_sum.
   bool takes_relu() const {
     return dtype_is_integer(plan.dtype) && plan.params.scale.size() == 1 && learning != RangeLearning::kPact;
   }
@@ -34,6 +35,16 @@ struct Quantizer {
   at::Tensor apply(const at::Tensor& x, bool training, const SharedBatch& batch) const;
   // apply(relu(x))
   at::Tensor apply_to_relu(const at::Tensor& x, const SharedBatch& batch) const;
+  // Its part in a quantized_sum; only where takes_relu().
+  SumQuantizer in_sum(const SharedBatch& batch, bool relu) const;
+};
+
+// An Add whose result, or whose Relu, everybody reads through one quantizer, and which becomes a quantized_sum.
+struct SumStep {
+  int quantizer = -1;  // -1: a usual step
+  bool relu = false;
+  ValueId output = kNoValue;     // of the Add, or of its Relu
+  std::vector<bool> alone = {};  // per input: this step is the only one that reads it
 };
 
 struct Step {
@@ -44,7 +55,8 @@ struct Step {
   int pair = -1;                // a DequantizeLinear that ends a Q/DQ pair of the graph: its quantizer
   bool owns_statistics = false;
   int relu_quantizer = -1;  // a Relu whose readers all take its output through this quantizer
-  int64_t norm = -1;        // a Conv: the BatchNormalization node that is folded into it in the exported network
+  SumStep sum;
+  int64_t norm = -1;  // a Conv: the BatchNormalization node that is folded into it in the exported network
   std::vector<bool> wanted;
   std::vector<ValueId> release;  // values that nobody reads after this step
 };
@@ -85,6 +97,7 @@ struct TrainableModule::Impl {
   // quantizers.cpp
   Status add_quantizers(const QuantizationPlan& plan, std::map<std::string, int>* index);
   void add_quantizer(Quantizer quantizer);
+  bool is_wide_input(const std::string& name, DType dtype) const;
   at::Tensor integer_bias(const Step& step, const at::Tensor& bias) const;
   // folded_norm.cpp; the call's weight is the float one.
   at::Tensor run_folded(const Step& step, Call call, const FoldedNorm& norm) const;

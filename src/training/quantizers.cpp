@@ -75,6 +75,12 @@ at::Tensor Quantizer::apply_to_relu(const at::Tensor& x, const SharedBatch& batc
   return fake_quantize(x, scale, zero_point, with_relu);
 }
 
+SumQuantizer Quantizer::in_sum(const SharedBatch& batch, bool relu) const {
+  SumQuantizer part{scale, zero_point, spec_in(batch)};
+  part.spec.relu = relu;
+  return part;
+}
+
 void TrainableModule::Impl::add_quantizer(Quantizer q) {
   const QuantParams& p = q.plan.params;
   const auto own = [&](const char* kind, at::Tensor t, bool learned) {
@@ -101,6 +107,13 @@ void TrainableModule::Impl::add_quantizer(Quantizer q) {
   quantizers.push_back(std::move(q));
 }
 
+// An input of the network in 8 bits or more. Its range is known and hardly matters, while a gradient for it would
+// need the backward pass through the first layer down to the image, which nothing else wants.
+bool TrainableModule::Impl::is_wide_input(const std::string& name, DType dtype) const {
+  const ValueId id = graph.find_value(name);
+  return std::find(graph.inputs.begin(), graph.inputs.end(), id) != graph.inputs.end() && highest_code(dtype) > 16;
+}
+
 Status TrainableModule::Impl::add_quantizers(const QuantizationPlan& plan, std::map<std::string, int>* index) {
   for (const auto& [name, t] : plan.tensors) {
     if (t.readers.empty()) continue;
@@ -114,6 +127,7 @@ Status TrainableModule::Impl::add_quantizers(const QuantizationPlan& plan, std::
       q.plan = it->second;
       const bool weight = q.plan.role == TensorRole::kWeight;
       q.learning = weight ? options.weight_ranges : options.activation_ranges;
+      if (is_wide_input(head, q.plan.dtype)) q.learning = RangeLearning::kFixed;
       if (q.learning == RangeLearning::kPact && !q.stores_half() && q.plan.params.scale.size() != 1)
         return invalid_argument("'" + head +
                                 "' has one range per channel, which PACT cannot learn; learn it with LSQ "

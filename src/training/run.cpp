@@ -19,8 +19,15 @@ class Run {
     return own.defined() ? own : m_.bound[static_cast<size_t>(id)];
   }
 
+  // The value or its quantized copy, of which one is there.
+  const at::Tensor& either(ValueId id) const {
+    return get(id).defined() ? get(id) : quantized_[static_cast<size_t>(id)];
+  }
+
   void step(const Step& step) {
     const Node& node = m_.graph.nodes[step.node];
+    if (step.sum.quantizer >= 0 && add_quantized(step, node)) return release(step);
+    if (step.relu_quantizer >= 0 && quantized_[static_cast<size_t>(node.outputs[0])].defined()) return release(step);
     if (step.relu_quantizer >= 0 && !tap_ && m_.keep.count(node.outputs[0]) == 0) {
       const Quantizer& quantizer = m_.quantizers[static_cast<size_t>(step.relu_quantizer)];
       quantized_[static_cast<size_t>(node.outputs[0])] =
@@ -60,6 +67,26 @@ class Run {
       values_[static_cast<size_t>(id)] = at::Tensor();
       quantized_[static_cast<size_t>(id)] = at::Tensor();
     }
+  }
+
+  // An Add with the quantizers around it and its Relu in one pass. False where somebody wants to see what is in
+  // between, or where it broadcasts.
+  bool add_quantized(const Step& step, const Node& node) {
+    const SumStep& sum = step.sum;
+    if (tap_ || m_.keep.count(node.outputs[0]) != 0 || m_.keep.count(sum.output) != 0) return false;
+    if (either(node.inputs[0]).sizes() != either(node.inputs[1]).sizes()) return false;
+    at::Tensor x[2];
+    SumQuantizer q[2];
+    for (size_t i : {0, 1}) {
+      const int quantizer = step.quantizers[i];
+      const bool joins = quantizer >= 0 && sum.alone[i] && get(node.inputs[i]).defined() &&
+                         m_.quantizers[static_cast<size_t>(quantizer)].takes_relu();
+      x[i] = input(node.inputs[i], joins ? -1 : quantizer);
+      if (joins) q[i] = m_.quantizers[static_cast<size_t>(quantizer)].in_sum(m_.batch, false);
+    }
+    const SumQuantizer out = m_.quantizers[static_cast<size_t>(sum.quantizer)].in_sum(m_.batch, sum.relu);
+    quantized_[static_cast<size_t>(sum.output)] = quantized_sum(x[0], q[0], x[1], q[1], out);
+    return true;
   }
 
   NormRun norm_run() const {

@@ -27,7 +27,7 @@ if [ ! -f "$data/t10k-images-idx3-ubyte.gz" ]; then
   exit 77
 fi
 output=$build/example-build/resnet20_int8.onnx
-report=$("$build/example-build/quantize_network" "$source/models/resnet20_fashion_mnist.onnx" "idx:$data" "$output" 64)
+report=$("$build/example-build/quantize_network" "$source/models/resnet20_fashion_mnist.onnx" "$source/models/fashion_mnist.yaml" "$output" 64)
 echo "$report"
 
 # Far below what the network reaches and far above chance: a wrong range or layout falls below it.
@@ -43,7 +43,7 @@ original=$(wc -c <"$source/models/resnet20_fashion_mnist.onnx")
 engine=$build/example-build/resnet20.octet
 "$prefix/bin/octet" compile "$output" -q --no-timing -o "$engine"
 "$build/example-build/run_engine" "$engine" 20
-"$build/example-build/run_engine_c" "$engine" | grep -q "^output logits: 10 elements" ||
+"$build/example-build/run_engine_c" "$engine" | grep -q "^output output: 10 elements" ||
   { echo "run_engine_c did not run the network"; exit 1; }
 if "$build/example-build/run_engine_c" "$output" >/dev/null 2>"$build/example-build/refusal.txt"; then
   echo "run_engine_c took an ONNX file for an engine"

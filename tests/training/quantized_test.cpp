@@ -174,7 +174,7 @@ INSTANTIATE_TEST_SUITE_P(
         Variant{"fp8", "octet", "fp8e4m3", RangeLearning::kLsq, RangeLearning::kLsq, true, false}),
     [](const auto& info) { return std::string(info.param.name); });
 
-// Every quantizer of the exported file is one of the module's, and no other.
+// Every quantizer of the exported file is one of the module's, and no other. That of the 8-bit input is not learned.
 TEST(QatPlacement, QuantizersAreThoseOfTheFile) {
   const Graph graph = mixed_network();
   const Quantized q = quantize_all(graph, options_for("tensorrt"));
@@ -183,7 +183,10 @@ TEST(QatPlacement, QuantizersAreThoseOfTheFile) {
   for (const auto& [name, t] : q.plan.tensors)
     if (!t.readers.empty()) expected.insert((t.same_as.empty() ? name : t.same_as) + ".scale");
   for (const NamedTensor& p : module->parameter_groups().ranges) actual.insert(p.name);
+  ASSERT_EQ(expected.erase("x.scale"), 1U);
   EXPECT_EQ(actual, expected);
+  const std::vector<NamedTensor> kept = module->buffers();
+  EXPECT_TRUE(std::any_of(kept.begin(), kept.end(), [](const NamedTensor& b) { return b.name == "x.scale"; }));
 }
 
 TEST(QatPlacement, PactOfChannelsIsRefused) {

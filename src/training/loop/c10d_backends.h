@@ -59,9 +59,8 @@ inline BackendPtr make_gloo([[maybe_unused]] const StorePtr& store, [[maybe_unus
 inline BackendPtr make_nccl([[maybe_unused]] const StorePtr& store, [[maybe_unused]] int rank,
                             [[maybe_unused]] int size, [[maybe_unused]] std::chrono::milliseconds timeout) {
 #ifdef OCTET_NCCL
-  // A lost process must end what waits for it, not this process without a word (TORCH_NCCL_... of 2.x: clean up
-  // only).
-  ::setenv("TORCH_NCCL_ASYNC_ERROR_HANDLING", "2", 0);
+  // LibTorch would end this process without a word when another is lost; ProcessGroup waits and says who it was.
+  ::setenv("TORCH_NCCL_ASYNC_ERROR_HANDLING", "0", 0);
   using Nccl = c10d::ProcessGroupNCCL;
   auto options = Nccl::Options::create();
   options->timeout = timeout;

@@ -74,7 +74,9 @@ bool answers_at(const Launch& launch) {
 // answer.
 std::vector<int> roll_call(const StorePtr& store, const Launch& launch) {
   constexpr milliseconds kPatience{3000}, kFarewell{1000}, kPause{50};
-  const auto say = [&](const std::string& stage) { store->set(stage + std::to_string(launch.rank), {1}); };
+  const auto say = [&](const std::string& stage) {
+    store->set(stage + std::to_string(launch.rank), std::vector<uint8_t>{1});
+  };
   const auto wait_for = [&](std::set<int> ranks, const std::string& stage, milliseconds patience) {
     for (const auto end = Clock::now() + patience; !ranks.empty() && Clock::now() < end;) {
       std::erase_if(ranks, [&](int r) { return store->check({stage + std::to_string(r)}); });
@@ -111,6 +113,24 @@ std::vector<int> bounded_roll_call(const StorePtr& store, const Launch& launch) 
   std::thread(std::move(task)).detach();
   if (answer.wait_for(std::chrono::seconds(8)) != std::future_status::ready) return {0};
   return answer.get();
+}
+
+// NCCL's own wait returns at once and lets the GPU wait: for ever, when a process was lost. Batch norms meet many times
+// in a step, so this one is impatient at first.
+void wait_on_host(c10d::Work& work, milliseconds timeout) {
+  constexpr milliseconds kImpatient{5};
+  for (const auto begin = Clock::now(); !work.isCompleted();) {
+    const auto waited = Clock::now() - begin;
+    TORCH_CHECK(waited < timeout, "no answer in time");
+    if (waited < kImpatient) std::this_thread::yield();
+    else std::this_thread::sleep_for(std::chrono::microseconds(100));
+  }
+}
+
+// Ends what the GPU waits for; LibTorch before 2.6 cannot.
+template <class B>
+void abort_collectives(B& backend) {
+  if constexpr (requires { backend.abort(); }) backend.abort();
 }
 
 // A header of all_gather: how a process does, how many bytes it brings, and a number.
@@ -184,6 +204,7 @@ Status ProcessGroup::Impl::collective(const std::function<c10::intrusive_ptr<c10
   const bool done = works(
       [&] {
         const c10::intrusive_ptr<c10d::Work> work = start(backend);
+        if (&backend == nccl.get()) wait_on_host(*work, launch.timeout);
         TORCH_CHECK(work->wait(), "the operation did not end");
       },
       &what);
@@ -194,6 +215,7 @@ Status ProcessGroup::Impl::lost(const std::string& what) {
   failure = io_error("the connection between the processes was lost");  // nothing below may begin anew
   std::string ignored;
   works([&] { gloo.reset(); }, &ignored);  // closes its connections, so that the others do not wait any longer
+  if (nccl) works([&] { abort_collectives(*nccl); }, &ignored);
   const std::vector<int> missing = bounded_roll_call(store, launch);
   if (missing.empty())
     failure = io_error("the connection between the processes was lost (LibTorch says: " + what + ")");
