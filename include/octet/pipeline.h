@@ -123,7 +123,8 @@ struct QuantizeJob {
   std::optional<Ranges> ranges;           // given: no calibration
   std::optional<QuantizationPlan> plan;   // given: neither calibration nor decisions
   // Selective regime: a layer whose own quantization leaves its output less than so many dB above the noise, measured on
-  // guard_images calibration images, stays in float. 0 switches the check off.
+  // guard_images calibration images, stays in float; a layer of 4 bits, which somebody asked for, is not judged. 0
+  // switches the check off.
   double min_layer_sqnr_db = 20;
   int64_t guard_images = 8;
   EvalOptions eval;

@@ -94,7 +94,8 @@ struct QuantizationOptions {
   bool verbose = false;
 
   std::optional<std::string> bias;         // int32 or float32; default: the target's
-  std::optional<std::string> activations;  // a type's name; default: the target's
+  std::optional<std::string> weights;      // a type's name, for every weight; default: the target's
+  std::optional<std::string> activations;  // the same for activations
   std::optional<bool> symmetric;           // of activations; default: the target's
   std::vector<QuantizationRule> rules;
   // Block or operator -> treatment. residual_add: quantize_skip | quantize_both | float; concat: shared_scale |

@@ -44,18 +44,10 @@ Result<ModifiedRecipe> read_recipe(const Options& o) {
 }
 
 Result<JobData> open_all(const Options& o, TrainingRecipe* recipe, const Graph& graph) {
-  JobData data;
-  if (!o.data.empty()) {
-    OCTET_ASSIGN(data, open_job_data(o.data, o.eval_data, false, graph));
-  } else if (recipe->train_data) {
-    std::optional<DataSpec> evaluation = recipe->val_data;
-    if (!o.eval_data.empty()) {
-      OCTET_ASSIGN(evaluation, load_data_spec(o.eval_data));
-    }
-    OCTET_ASSIGN(data, open_job_data(*recipe->train_data, evaluation, graph));
-  } else {
+  OCTET_RETURN_IF_ERROR(replace_data(o.data, o.eval_data, recipe));
+  if (!recipe->train_data)
     return invalid_argument("fine-tuning needs data: give --data, or 'train_data' in the recipe");
-  }
+  OCTET_ASSIGN(JobData data, open_job_data(*recipe->train_data, recipe->val_data, graph));
   recipe->train_data = data.calibration_spec;
   recipe->val_data = data.evaluation_spec;
   const DataSpec &train = data.calibration_spec, &val = data.evaluation_spec;
@@ -85,6 +77,10 @@ QuantizeSummary summarize(const Options& o, const ModifiedRecipe& recipe, const 
   for (const auto* list :
        {&data.notes, &recipe.recipe.notes, &recipe.notes, &r.ptq.notes, &r.trained.notes, &r.trained.plan->notes})
     s.notes = merged(std::move(s.notes), *list);
+  if (s.target == "octet")
+    s.notes.emplace_back(
+        "the file has float biases, which ONNX Runtime rounds to integers, so that codes may differ by one there; "
+        "--target onnxruntime writes integer biases and has the same accuracy in both");
   if (r.qat_eval) s.notes = merged(std::move(s.notes), nonfinite_notes(*r.qat_eval, "the quantized network"));
   s.recipe_changes = recipe.changes;
   s.epochs = r.trained.epochs;
@@ -167,7 +163,10 @@ void add_qat(CLI::App& app, std::shared_ptr<Common> common) {
   auto o = std::make_shared<Options>();
   CLI::App* cmd = app.add_subcommand("qat", "Fine-tune a network for INT8 (quantization-aware training)");
   cmd->add_option("MODEL", o->model, "float ONNX file")->required();
-  cmd->add_option("--data", o->data, "training data: a YAML file or kind:PATH; default: the recipe's");
+  cmd->add_option(
+      "--data", o->data,
+      "training data: a YAML file or kind:PATH; of the kind of the recipe's data, it is split and prepared "
+      "as the recipe says unless it says so itself");
   cmd->add_option("--eval-data", o->eval_data, "labelled data for accuracy, when it is not --data");
   cmd->add_option("--recipe", o->recipe,
                   "training recipe, modified for fine-tuning by QATRecipeModification; default: the built-in 'qat'");

@@ -22,21 +22,6 @@ struct Options {
   int epochs = 0;
 };
 
-bool says_nothing(const Preprocess& p) {
-  return !p.resize && !p.width && !p.height && !p.size && !p.interpolation && !p.fill && !p.crop_width &&
-         !p.crop_height && !p.order && !p.scale && p.mean.empty() && p.std.empty() && !p.layout &&
-         p.dtype == DType::kUndefined;
-}
-
-// Data of the recipe's kind in another place: what the option leaves open is as the recipe has it.
-Result<DataSpec> data_for(const std::string& option, const std::optional<DataSpec>& of_recipe) {
-  OCTET_ASSIGN(DataSpec spec, load_data_spec(option));
-  if (!of_recipe || of_recipe->kind != spec.kind) return spec;
-  if (spec.split.empty()) spec.split = of_recipe->split;
-  if (says_nothing(spec.preprocess)) spec.preprocess = of_recipe->preprocess;
-  return spec;
-}
-
 Result<TrainingRecipe> read_recipe(const Options& o) {
   OCTET_ASSIGN(TrainingRecipe recipe, load_training_recipe(o.recipe));
   if (o.epochs > 0) recipe.max_epochs = o.epochs;
@@ -44,16 +29,12 @@ Result<TrainingRecipe> read_recipe(const Options& o) {
     return invalid_argument("--epochs " + std::to_string(o.epochs) + " is less than the " +
                             std::to_string(recipe.lr.warmup_epochs + recipe.lr.cooldown_epochs) +
                             " epochs of the recipe's warm-up and cooldown; give more, or change lr_warmup_epochs");
-  if (!o.data.empty()) {
-    OCTET_ASSIGN(recipe.train_data, data_for(o.data, recipe.train_data));
-    const bool one_folder =
-        recipe.train_data->kind == DataKind::kIdx || recipe.train_data->kind == DataKind::kCifar10;
-    if (one_folder && recipe.val_data && recipe.val_data->kind == recipe.train_data->kind)
-      recipe.val_data->path = recipe.train_data->path;
-  }
-  if (!o.val_data.empty()) {
-    OCTET_ASSIGN(recipe.val_data, data_for(o.val_data, recipe.val_data));
-  }
+  OCTET_RETURN_IF_ERROR(replace_data(o.data, o.val_data, &recipe));
+  if (!recipe.train_data || !has_both_splits(*recipe.train_data)) return recipe;
+  if (recipe.train_data->split.empty()) recipe.train_data->split = "train";
+  if (recipe.val_data || o.data.empty() || recipe.train_data->split != "train") return recipe;
+  recipe.val_data = recipe.train_data;
+  recipe.val_data->split = "test";
   return recipe;
 }
 

@@ -19,6 +19,7 @@ CancelFlag g_cancel{false};
 void on_interrupt(int) {
   g_cancel = true;
   std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
 }
 
 // Display width of UTF-8 text, counting code points.
@@ -143,6 +144,7 @@ ProgressSink progress_sink(bool quiet) {
 
 const CancelFlag* cancel_on_interrupt() {
   std::signal(SIGINT, on_interrupt);
+  std::signal(SIGTERM, on_interrupt);
   return &g_cancel;
 }
 

@@ -47,7 +47,7 @@ class Table {
 // A bar with rate and time left on a terminal, a line every ten percent otherwise; nothing when quiet. To stderr.
 ProgressSink progress_sink(bool quiet);
 
-// Set by Ctrl-C; the second Ctrl-C ends the process at once.
+// Set by Ctrl-C (SIGINT) and by SIGTERM, which schedulers send; the second signal ends the process at once.
 const CancelFlag* cancel_on_interrupt();
 
 std::string human_bytes(int64_t bytes);  // "1.1 MB"

@@ -9,10 +9,24 @@
 namespace octet::cli {
 namespace {
 
+bool says_nothing(const Preprocess& p) {
+  return !p.resize && !p.width && !p.height && !p.size && !p.interpolation && !p.fill && !p.crop_width &&
+         !p.crop_height && !p.order && !p.scale && p.mean.empty() && p.std.empty() && !p.layout &&
+         p.dtype == DType::kUndefined;
+}
+
+// Data of the recipe's kind in another place: what the option leaves open is as the recipe has it.
+Result<DataSpec> data_like(const std::string& option, const std::optional<DataSpec>& of_recipe) {
+  OCTET_ASSIGN(DataSpec spec, load_data_spec(option));
+  if (!of_recipe || of_recipe->kind != spec.kind) return spec;
+  if (spec.split.empty()) spec.split = of_recipe->split;
+  if (says_nothing(spec.preprocess)) spec.preprocess = of_recipe->preprocess;
+  return spec;
+}
+
 Status open_calibration(const Graph& graph, JobData* d) {
   d->calibration_spec = d->spec;
-  const bool has_splits = d->spec.kind == DataKind::kIdx || d->spec.kind == DataKind::kCifar10;
-  const bool free_split = has_splits && d->spec.split.empty() && std::filesystem::is_directory(d->spec.path);
+  const bool free_split = d->spec.split.empty() && has_both_splits(d->spec);
   if (free_split) d->calibration_spec.split = "train";
   Result<std::unique_ptr<Dataset>> opened = open_data(d->calibration_spec, graph);
   if (free_split && !opened.is_ok() && opened.status().code() == StatusCode::kNotFound) {
@@ -39,6 +53,27 @@ Status open_evaluation(const DataSpec& spec, const Graph& graph, JobData* d) {
 }
 
 }  // namespace
+
+bool has_both_splits(const DataSpec& spec) {
+  return (spec.kind == DataKind::kIdx || spec.kind == DataKind::kCifar10) && std::filesystem::is_directory(spec.path);
+}
+
+Status replace_data(const std::string& data, const std::string& evaluation, TrainingRecipe* recipe) {
+  std::optional<DataSpec>&train = recipe->train_data, &val = recipe->val_data;
+  const std::optional<DataSpec> val_of_recipe = val;
+  if (!data.empty()) {
+    OCTET_ASSIGN(train, data_like(data, train));
+    if (val && val->kind != train->kind) val.reset();
+    if (val && has_both_splits(*train)) {
+      val->path = train->path;
+      val->source = train->source;
+    }
+  }
+  if (!evaluation.empty()) {
+    OCTET_ASSIGN(val, data_like(evaluation, val_of_recipe));
+  }
+  return Status::ok();
+}
 
 std::vector<std::string> merged(std::vector<std::string> notes, const std::vector<std::string>& more) {
   for (const std::string& note : more)

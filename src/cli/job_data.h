@@ -9,6 +9,7 @@
 #include "cli/report_json.h"
 #include "octet/data.h"
 #include "octet/graph.h"
+#include "octet/training_recipe.h"
 
 namespace octet::cli {
 
@@ -28,6 +29,15 @@ Result<JobData> open_job_data(const std::string& data, const std::string& eval_d
 
 // The same from specs that a recipe holds.
 Result<JobData> open_job_data(const DataSpec& data, const std::optional<DataSpec>& eval_data, const Graph& graph);
+
+// --data and --eval-data (or --val-data) in place of what a training recipe has; an empty option changes nothing.
+// Data of the recipe's kind is split and prepared as the recipe says, unless the option says so itself. --data alone
+// takes the recipe's evaluation data along: to the same folder where both splits lie in one (idx, cifar10), and away
+// when it is of another kind than --data.
+Status replace_data(const std::string& data, const std::string& evaluation, TrainingRecipe* recipe);
+
+// A folder that holds a training and a test split.
+bool has_both_splits(const DataSpec& spec);
 
 // `notes` and those of `more` that it lacks.
 std::vector<std::string> merged(std::vector<std::string> notes, const std::vector<std::string>& more);

@@ -80,6 +80,15 @@ std::pair<std::string, std::string> told_apart(double a, double b) {
   return {with_decimals(a, 9), with_decimals(b, 9)};
 }
 
+// Types of 4 bits stand in no target: somebody asked for them, and knows that they leave about 20 dB.
+bool has_four_bits(const Graph& graph, const QuantizationPlan& plan, const Node& node) {
+  return std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) {
+    if (id == kNoValue) return false;
+    const auto it = plan.tensors.find(graph.value(id).name);
+    return it != plan.tensors.end() && (it->second.dtype == DType::kInt4 || it->second.dtype == DType::kUint4);
+  });
+}
+
 // Layers that lose too much by themselves lose their weight's range line, so that they stay in float here and in
 // every later run from the same ranges.
 Status guard_layers(const SelectiveQuantizer& quantizer, const QuantizeJob& job, QuantizeResult* result) {
@@ -94,7 +103,8 @@ Status guard_layers(const SelectiveQuantizer& quantizer, const QuantizeJob& job,
   bool changed = false;
   for (const LayerLoss& loss : losses) {
     const Node* node = result->prepared.find_node(loss.node);
-    if (loss.sqnr_db >= job.min_layer_sqnr_db || node == nullptr || !result->prepared.is_constant(node->inputs[1]))
+    if (loss.sqnr_db >= job.min_layer_sqnr_db || node == nullptr || !result->prepared.is_constant(node->inputs[1]) ||
+        has_four_bits(result->prepared, result->plan, *node))
       continue;
     const std::string weight = result->prepared.value(node->inputs[1]).name;
     if (result->ranges.tensors.erase(weight) == 0) continue;

@@ -13,6 +13,6 @@ struct EmbeddedFile {
 
 std::span<const EmbeddedFile> embedded_targets();  // targets/*.yaml
 std::span<const EmbeddedFile> embedded_recipes();  // recipes/*.yaml; defined in the recipe room
-std::span<const EmbeddedFile> embedded_training_recipes();  // recipes/train/*.yaml; defined in the room train_recipe
+std::span<const EmbeddedFile> embedded_training_recipes();  // recipes/train/*.yaml; the same
 
 }  // namespace octet

@@ -221,13 +221,28 @@ int resolve_dead_channels(const Tensor& w, const Tensor& bias, float input_scale
   return resolved;
 }
 
+// Whether the bias is one number per channel of integer weights, which a runtime may take for INT32 codes.
+bool may_become_integer(const Graph& graph, const QuantizationPlan& plan, const NodePlan& decision, const Node& n) {
+  if (decision.integer_bias) return true;
+  if (decision.decision != NodeDecision::kQuantized || !n.has_input(2) || !graph.is_constant(n.inputs[2]))
+    return false;
+  const Tensor& bias = *graph.value(n.inputs[2]).constant;
+  const auto weight = plan.tensors.find(graph.value(n.inputs[1]).name);
+  const QuantParams* x = plan.params_of(graph.value(n.inputs[0]).name);
+  if (weight == plan.tensors.end() || x == nullptr || !graph.is_constant(n.inputs[1])) return false;
+  const QuantParams& w = weight->second.params;
+  const bool one_each = w.per_tensor() || (w.block_size == 0 && static_cast<int64_t>(w.scale.size()) == bias.numel());
+  return one_each && bias.dtype() == DType::kFloat32 && bias.rank() == 1 && dtype_is_integer(w.dtype) &&
+         dtype_is_integer(x->dtype);
+}
+
 }  // namespace
 
-void fit_integer_biases(const Graph& graph, QuantizationPlan* plan) {
+void fit_biases(const Graph& graph, QuantizationPlan* plan) {
   constexpr double kLargest = 2147483647.0 / 2;  // leaves room for the sum of products
   for (const NodePlan& decision : plan->nodes) {
-    if (!decision.integer_bias) continue;
     const Node* n = graph.find_node(decision.name);
+    if (n == nullptr || !may_become_integer(graph, *plan, decision, *n)) continue;
     const QuantParams* x = plan->params_of(graph.value(n->inputs[0]).name);
     TensorPlan& weight = plan->tensors.at(graph.value(n->inputs[1]).name);
     const Tensor& bias = *graph.value(n->inputs[2]).constant;

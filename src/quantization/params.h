@@ -25,8 +25,9 @@ RangeForScale range_for_scale(float scale, int32_t zero_point, const TensorPlan&
 // range with the wrong number of entries, not finite or upside down, naming the JSON path.
 Status assign_params(const Graph& graph, const Ranges& ranges, QuantizationPlan* plan);
 
-// Chooses weight scales with the INT32 bias of scale s_input * s_weight in mind: a channel of zeros gets one that the
-// bias can be stored at, and scales are raised where it would not fit.
-void fit_integer_biases(const Graph& graph, QuantizationPlan* plan);
+// Chooses weight scales with an INT32 bias of scale s_input * s_weight in mind: a channel of zeros gets one that the
+// bias can be stored at, and scales are raised where it would not fit. For float biases, too: runtimes make integers
+// of them by themselves (ONNX Runtime does), and would let them overflow.
+void fit_biases(const Graph& graph, QuantizationPlan* plan);
 
 }  // namespace octet

@@ -150,7 +150,7 @@ Result<QuantizationPlan> SelectiveQuantizer::finish(const Graph& graph, const Ra
     plan.notes.push_back("the tensor '" + name + "' stays in float: " +
                          (ranges.left_out.count(name) != 0 ? reason : "the ranges have no line for it"));
   OCTET_RETURN_IF_ERROR(assign_params(graph, ranges, &plan));
-  fit_integer_biases(graph, &plan);
+  fit_biases(graph, &plan);
   plan.fingerprint = fingerprint;
   plan.warnings = ranges.warnings;
   return plan;

@@ -17,7 +17,6 @@ NodeSettings default_settings(const QuantizationOptions& options, const Target& 
   s.weights = target.weight_type;
   s.narrow_weights = target.narrow_weights;
   s.activations = target.activation_type;
-  if (options.activations) s.activations = dtype_from_name(*options.activations);
   s.symmetric = options.symmetric.value_or(target.symmetric_activations);
   s.calibrator_w = options.calibrator_w.value_or("max");
   if (s.calibrator_w == "histogram") s.calibrator_w = options.histogram_calib_method;
@@ -29,16 +28,27 @@ NodeSettings default_settings(const QuantizationOptions& options, const Target& 
   return s;
 }
 
-std::string label(const QuantizationRule& rule) {
-  return rule.place.empty() ? std::string("a rule") : "the rule at " + rule.place;
-}
-
 Result<DType> read_half(const std::string& text, const char* what, bool weights) {
   const DType type = dtype_from_name(text == "fp8e4m3" ? "float8e4m3" : text == "fp8e5m2" ? "float8e5m2" : text);
   const bool plain = type == DType::kFloat32 || (weights && type == DType::kFloat16);
   if (plain || is_quantized_dtype(type)) return type;
   return invalid_argument("'" + text + "' is not a type for " + what + "; use float32, " +
                           (weights ? "float16, " : "") + "int4, int8, uint8, int16, float8e4m3, ...");
+}
+
+// The types of the options in place of the target's.
+Status apply_types(const QuantizationOptions& options, NodeSettings* s) {
+  if (options.weights) {
+    OCTET_ASSIGN(s->weights, read_half(*options.weights, "weights", true));
+  }
+  if (options.activations) {
+    OCTET_ASSIGN(s->activations, read_half(*options.activations, "activations", false));
+  }
+  return Status::ok();
+}
+
+std::string label(const QuantizationRule& rule) {
+  return rule.place.empty() ? std::string("a rule") : "the rule at " + rule.place;
 }
 
 // What the rule asks for as types; undefined halves are left as they are.
@@ -154,17 +164,17 @@ Status check_options(const QuantizationOptions& options) {
   if (options.num_calib_batches < 1) return invalid_argument("num_calib_batches must be at least 1");
   if (options.bias && *options.bias != "int32" && *options.bias != "float32")
     return invalid_argument("bias is int32 or float32, not '" + *options.bias + "'");
-  if (options.activations) {
-    auto type = read_half(*options.activations, "activations", false);
-    if (!type.is_ok()) return type.status();
-  }
+  NodeSettings types;
+  OCTET_RETURN_IF_ERROR(apply_types(options, &types));
   for (const auto& [pattern, treatment] : options.mappings) OCTET_RETURN_IF_ERROR(check_mapping(pattern, treatment));
   for (const QuantizationRule& rule : options.rules) {
     const Status status = check_rule(rule);
     if (!status.is_ok()) return rule.place.empty() ? status : status.at(rule.place);
   }
   if (options.regime == Regime::kNaive && !(options.rules.empty() && options.skip_modules.empty()))
-    return invalid_argument("the naive regime takes neither rules nor skip_modules; use regime hybrid or selective");
+    return invalid_argument(
+        "the naive regime makes no exceptions, so it takes neither rules nor skip_modules; use regime hybrid or "
+        "selective, or the keys 'weights' and 'activations' for another type everywhere");
   return Status::ok();
 }
 
@@ -172,7 +182,9 @@ Result<std::vector<NodeSettings>> resolve_settings(const Network& net, const Qua
                                                    const Target& target) {
   OCTET_RETURN_IF_ERROR(check_options(options));
   const NodeSettings defaults = default_settings(options, target);
-  std::vector<NodeSettings> settings(net.graph.nodes.size(), defaults);
+  NodeSettings everywhere = defaults;
+  OCTET_RETURN_IF_ERROR(apply_types(options, &everywhere));
+  std::vector<NodeSettings> settings(net.graph.nodes.size(), everywhere);
   if (options.regime == Regime::kSelective) {
     const std::vector<std::string> reasons = keep_float_reasons(net, target);
     for (size_t i = 0; i < settings.size(); ++i) settings[i].float_reason = reasons[i];

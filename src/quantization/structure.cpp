@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::string_view kPhrases =
     "first N [op], last N [op], between A and B, after A, before A, residual adds, detection head, box regression, "
-    "depthwise, pointwise, stem, KxK conv";
+    "depthwise, pointwise, stem, weighted, KxK conv";
 
 // "backbone.stem.conv" of a weight called "backbone.stem.conv.weight"; empty for other names.
 std::string module_path(const Network& net, size_t node) {
@@ -231,6 +231,7 @@ Result<std::vector<size_t>> nodes_by_structure(const Network& net, const std::st
   if (low == "detection head") return detection_head(net);
   if (low == "box regression") return box_regression(net);
   if (low == "stem") return stem(net);
+  if (low == "weighted") return nodes_of_op(net, low, all_nodes(net));
   if (low == "depthwise") return keep(all_nodes(net), [&](size_t i) { return is_depthwise(net, i); });
   if (const auto kernel = by_kernel(net, low == "pointwise" ? "1x1" : low)) return *kernel;
   return invalid_argument("'" + phrase + "' is not a phrase about structure; known are: " + std::string(kPhrases));

@@ -18,7 +18,7 @@ std::vector<size_t> nodes_matching(const Network& net, const std::string& glob);
 // Nodes that a phrase means. `candidates` are those that the rule's other conditions leave (all nodes without any):
 // "first N [op]" and "last N [op]" count among them. Phrases, in any case:
 //   first N [op] | last N [op] | between A and B | after A | before A | residual adds | detection head |
-//   box regression | depthwise | pointwise | stem | KxK conv
+//   box regression | depthwise | pointwise | stem | weighted | KxK conv
 // op: an operator type, or conv, linear (Gemm and MatMul), weighted (the default). between includes its ends and
 // means the nodes on paths from A to B; stem is the first weighted op that each graph input reaches. Errors: not a
 // phrase, an unknown node or operator, each with near misses.

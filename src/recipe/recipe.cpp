@@ -117,6 +117,7 @@ Status read_own_keys(YamlMap& map, QuantizationOptions* options) {
   OCTET_ASSIGN(options->bias, optional_text(map, "bias"));
   if (options->bias && *options->bias != "int32" && *options->bias != "float32")
     return map.find("bias")->error("bias is int32 or float32, not '" + *options->bias + "'");
+  OCTET_ASSIGN(options->weights, optional_text(map, "weights"));
   OCTET_ASSIGN(options->activations, optional_text(map, "activations"));
   const YamlNode* symmetric = map.find("symmetric");
   if (symmetric != nullptr && !symmetric->is_null()) {
@@ -238,8 +239,9 @@ constexpr const char* kTrainingKeys[] = {"defaults",
 // Skips the training part of a whole recipe, with a note, when there is a quantization part to read.
 Status skip_training_keys(YamlMap& map, QuantizationOptions* options) {
   bool block = false;
-  for (const char* key : {"quantization_params", "pre_launch_callbacks_list", "QATRecipeModificationCallback",
-                          "selective_quantizer_params", "calib_params", "ptq_only"})
+  for (const char* key :
+       {"quantization_params", "pre_launch_callbacks_list", "QATRecipeModificationCallback",
+        "selective_quantizer_params", "calib_params", "ptq_only", "regime", "rules", "weights", "activations"})
     block = map.find(key) != nullptr || block;
   std::vector<std::string> skipped;
   for (const char* key : kTrainingKeys) {
@@ -312,6 +314,9 @@ Result<QuantizationOptions> parse_recipe(const std::string& text, const std::str
 Result<QuantizationOptions> load_recipe(const std::string& path_or_name) {
   for (const EmbeddedFile& file : embedded_recipes())
     if (file.name == path_or_name) return parse_recipe(std::string(file.text), "recipes/" + path_or_name + ".yaml");
+  for (const EmbeddedFile& file : embedded_training_recipes())  // those for fine-tuning say how to quantize, too
+    if (file.name == path_or_name)
+      return parse_recipe(std::string(file.text), "recipes/train/" + path_or_name + ".yaml");
   const bool is_path = path_or_name.find_first_of("/.") != std::string::npos;
   if (!is_path)
     return not_found("there is no built-in recipe '" + path_or_name + "' (there are " + join(recipe_names(), ", ") +

@@ -93,6 +93,7 @@ std::string recipe_to_yaml(const QuantizationOptions& o) {
   y += "calibration:\n  images: " + std::to_string(o.calib_images) +
        "\n  batch_size: " + std::to_string(o.calib_batch_size) + "\n";
   if (o.bias) y += "bias: " + quoted(*o.bias) + "\n";
+  if (o.weights) y += "weights: " + quoted(*o.weights) + "\n";
   if (o.activations) y += "activations: " + quoted(*o.activations) + "\n";
   if (o.symmetric) y += "symmetric: " + boolean(*o.symmetric) + "\n";
   if (!o.mappings.empty()) y += "mappings:\n";

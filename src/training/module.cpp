@@ -121,8 +121,10 @@ Status convert(TrainableModule::Impl& m, F f) {
     for (at::Tensor& t : m.bound)
       if (t.defined() && owned.count(t.unsafeGetTensorImpl()) == 0 && at::isFloatingType(t.scalar_type()))
         t = f(t, false);
-    for (Quantizer& q : m.quantizers)
+    for (Quantizer& q : m.quantizers) {
       if (q.zero_point.defined()) q.zero_point = q.zero_point.to(m.device);
+      if (q.floor.defined()) q.floor = q.floor.to(m.device);
+    }
   });
 }
 

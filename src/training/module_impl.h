@@ -20,6 +20,7 @@ struct Quantizer {
   RangeLearning learning = RangeLearning::kFixed;
   at::Tensor scale;       // float32 [n]: a parameter for kLsq, else a buffer
   at::Tensor zero_point;  // int32 [n], or undefined for zeros
+  at::Tensor floor;       // float32 [n]: what a learned scale does not fall below
   at::Tensor lo, hi;      // kPact: parameters
 
   QuantizerSpec spec() const { return {plan.dtype, plan.axis, plan.block_size, plan.narrow_range}; }

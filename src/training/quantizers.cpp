@@ -98,6 +98,11 @@ void TrainableModule::Impl::add_quantizer(Quantizer q) {
       q.hi = own("hi", at::full({}, r.hi, at::TensorOptions(at::kFloat)), r.hi > 0);
     } else {
       q.scale = own("scale", floats(p.scale), q.learning == RangeLearning::kLsq);
+      // Below a sixteenth of the calibrated range nearly all is clipped: no gain is there, only a step that was too
+      // long, and clipped weights have no gradient that brings them back. Never below twice the smallest range that
+      // counts as one, so that rounding cannot fall below it.
+      const double least = 2.0 * static_cast<double>(kMinAmax) / highest_code(q.plan.dtype);
+      q.floor = (q.scale.detach() / 16).clamp_min(least);
     }
     // Always there: a tensor of zeros made in every call would cost a GPU one more kernel.
     std::vector<int32_t> zeros = p.zero_point;
@@ -157,11 +162,10 @@ void TrainableModule::after_step() {
   if (impl_->options.freeze_batch_norm_after && impl_->step_count >= *impl_->options.freeze_batch_norm_after)
     impl_->norm_mode = BatchNormMode::kFrozen;
   const at::NoGradGuard guard;
-  // Twice the smallest range that counts as one, so that rounding cannot fall below it.
   constexpr double kLeast = 2.0 * static_cast<double>(kMinAmax);
   for (Quantizer& q : impl_->quantizers) {
     if (q.learning == RangeLearning::kLsq && q.scale.defined()) {
-      q.scale.clamp_min_(kLeast / highest_code(q.plan.dtype));
+      q.scale.clamp_min_(q.floor);
     } else if (q.learning == RangeLearning::kPact && q.hi.defined()) {
       if (q.lo.requires_grad()) q.lo.clamp_max_(q.hi.requires_grad() ? 0.0 : -kLeast);
       if (q.hi.requires_grad()) q.hi.clamp_min_(kLeast);
@@ -257,7 +261,7 @@ Status TrainableModule::write_back(Graph& graph, QuantizationPlan* plan, Ranges*
         update_extremes(exported, member, &entry->second);
       }
   }
-  fit_integer_biases(exported, plan);
+  fit_biases(exported, plan);
   plan->fingerprint = fingerprint;
   if (ranges != nullptr) ranges->fingerprint = fingerprint;
   // What was rounded, or raised for a bias, is what the module computes with from now on.

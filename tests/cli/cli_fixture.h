@@ -1,7 +1,9 @@
 // Starts the command in a folder of its own, with a small network and data in it.
 #pragma once
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,6 +59,20 @@ class Cli : public ::testing::Test {
     write_npz_pair(40, 4);
   }
   void TearDown() override { fs::remove_all(folder_); }
+
+  // A process that runs the command; its output is thrown away.
+  pid_t start(const std::vector<std::string>& arguments) const {
+    const pid_t child = ::fork();
+    if (child != 0) return child;
+    const int nothing = ::open("/dev/null", O_RDWR);
+    ::dup2(nothing, 1);
+    ::dup2(nothing, 2);
+    std::vector<char*> argv = {const_cast<char*>(OCTET_BINARY)};
+    for (const std::string& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
+    argv.push_back(nullptr);
+    ::execv(OCTET_BINARY, argv.data());
+    ::_exit(127);
+  }
 
   std::string path(const std::string& name) const { return (folder_ / name).string(); }
   std::string data() const { return "'npy:" + path("x.npy") + "?labels=" + path("y.npy") + "'"; }

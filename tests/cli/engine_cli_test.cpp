@@ -1,8 +1,10 @@
 // compile, explain, run and bench, and engines given to the other commands.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "cli/cli_fixture.h"
 
@@ -196,8 +198,7 @@ TEST_F(EngineCli, ATimingCacheMakesTheChoicesAgain) {
   const auto kernels = [this] {
     std::vector<std::string> names;
     const json explained = json::parse(octet("explain " + engine_ + " --json").text);
-    for (const json& group : explained["explain"])
-      names.push_back(group["kernel"]);
+    for (const json& group : explained["explain"]) names.push_back(group["kernel"]);
     return names;
   };
   compile("--seconds 0.2 --timing-cache " + path("timings"));
@@ -307,6 +308,27 @@ TEST_F(EngineCli, WrongOptions) {
   }
   expect_refusal(octet("compile " + int8_ + " -q -o " + path("x.octet") + " --disable-kernel turbo"), 2, {"turbo"});
   expect_refusal(octet("compile " + int8_ + " -q --no-timing -o " + path("no/folder/x.octet")), 6, {"x.octet"});
+}
+
+TEST_F(EngineCli, BothSignalsEndALongRunInOrder) {
+  compile();
+  for (const int signal : {SIGINT, SIGTERM}) {
+    const pid_t child = start({"bench", engine_, int8_, "--seconds", "600", "-q"});
+    // A signal before the command listens would kill it.
+    const std::string caught = "SigCgt:";
+    for (int i = 0; i < 1000; ++i) {
+      const std::string text = bytes_of("/proc/" + std::to_string(child) + "/status");
+      const size_t at = text.find(caught);
+      const uint64_t mask = at == std::string::npos ? 0 : std::stoull(text.substr(at + caught.size()), nullptr, 16);
+      if ((mask >> (signal - 1) & 1) != 0) break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    ::kill(child, signal);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    ASSERT_TRUE(WIFEXITED(status)) << "signal " << signal;
+    EXPECT_EQ(WEXITSTATUS(status), 130) << "signal " << signal;
+  }
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
 // octet train and octet qat as processes: killed, interrupted and resumed; wrong input; the files they write.
-#include <fcntl.h>
 #include <signal.h>
 
 #include <chrono>
@@ -35,20 +34,6 @@ class TrainingCli : public Cli {
     return path(name);
   }
 
-  // A process that runs the command; its output is thrown away.
-  pid_t start(const std::vector<std::string>& arguments) const {
-    const pid_t child = ::fork();
-    if (child != 0) return child;
-    const int nothing = ::open("/dev/null", O_RDWR);
-    ::dup2(nothing, 1);
-    ::dup2(nothing, 2);
-    std::vector<char*> argv = {const_cast<char*>(OCTET_BINARY)};
-    for (const std::string& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
-    argv.push_back(nullptr);
-    ::execv(OCTET_BINARY, argv.data());
-    ::_exit(127);
-  }
-
   // Waits until the checkpoint is new, then sends the signal; the status of the process.
   int stop_after_checkpoint(pid_t child, const std::string& folder, int signal) const {
     const fs::path file = folder + "/checkpoint.bin";
@@ -79,6 +64,9 @@ TEST_F(TrainingCli, KilledAndInterruptedRunsResumeToTheSameBytes) {
   const int interrupted = stop_after_checkpoint(start(arguments), path("cut"), SIGINT);
   ASSERT_TRUE(WIFEXITED(interrupted));
   EXPECT_EQ(WEXITSTATUS(interrupted), 130);
+  const int terminated = stop_after_checkpoint(start(arguments), path("cut"), SIGTERM);
+  ASSERT_TRUE(WIFEXITED(terminated)) << "schedulers send SIGTERM before SIGKILL";
+  EXPECT_EQ(WEXITSTATUS(terminated), 130);
   (void)stop_after_checkpoint(start(arguments), path("cut"), SIGKILL);
   const Outcome rest = octet("train " + r + " -o " + path("cut") + " --threads 1 --resume");
   ASSERT_EQ(rest.code, 0) << rest.text;
@@ -112,6 +100,32 @@ TEST_F(TrainingCli, OtherDataOfTheSameKindIsPreparedAsTheRecipeSays) {
                  {"nowhere"});
 }
 
+// The same for octet qat: a network of pixels 0..1 must not be fine-tuned on others because the data lies elsewhere.
+TEST_F(TrainingCli, FineTuningOnOtherDataOfTheSameKindPreparesItAsTheRecipeSays) {
+  (void)recipe("r.yaml", "", 20);
+  std::string text = slurp(path("r.yaml"));
+  for (const std::string key : {"train_data", "val_data"}) {
+    const std::string from = key + ": 'npy:x.npy?labels=y.npy'";
+    ASSERT_NE(text.find(from), std::string::npos);
+    text.replace(text.find(from), from.size(), key + ": 'npy:x.npy?labels=y.npy&scale=0.5'");
+  }
+  write("scaled.yaml", text);
+  fs::copy_file(path("x.npy"), path("elsewhere.npy"));
+  const std::string moved = "'npy:" + path("elsewhere.npy") + "?labels=" + path("y.npy");
+  const auto tuned = [&](const std::string& arguments, const std::string& folder) {
+    const Outcome outcome = octet("qat " + model_ + " --recipe " + path("scaled.yaml") +
+                                  " --regime naive --threads 1 -q " + arguments + " -o " + path(folder));
+    EXPECT_EQ(outcome.code, 0) << outcome.text;
+    const auto run = nlohmann::json::parse(slurp(path(folder + "/run.json")));
+    return slurp(path(folder + "/model_int8.onnx")) + run["epochs"][0]["train_loss"].dump() +
+           run["epochs"][0]["val_loss"].dump() + run["float"]["top1"].dump();
+  };
+  const std::string expected = tuned("", "a");
+  EXPECT_TRUE(tuned("--data " + moved + "'", "b") == expected);
+  EXPECT_TRUE(tuned("--data " + moved + "' --eval-data " + moved + "'", "c") == expected);
+  EXPECT_FALSE(tuned("--data " + moved + "&scale=1' --eval-data " + moved + "&scale=1'", "d") == expected);
+}
+
 TEST_F(TrainingCli, WrongInputIsRefusedInASentence) {
   const std::string good = recipe("good.yaml", "", 2);
   ASSERT_EQ(octet("train " + good + " -o " + path("o") + " -q").code, 0);
@@ -142,7 +156,7 @@ TEST_F(TrainingCli, FineTuningWritesWhatQuantizeWrites) {
   const Outcome out =
       octet("qat " + model_ + " --data " + data() + " --recipe " + r + " --regime naive -o " + path("q"));
   ASSERT_EQ(out.code, 0) << out.text;
-  for (const char* word : {"max_epochs", "20", "0.0005", "calibrated", "fine-tuned"})
+  for (const char* word : {"max_epochs", "20", "0.0005", "calibrated", "fine-tuned", "--target onnxruntime"})
     EXPECT_NE(out.text.find(word), std::string::npos) << word << " not in " << out.text;
   for (const char* name : {"model_int8.onnx", "ranges.json", "plan.json", "run.json"})
     EXPECT_TRUE(fs::exists(path("q/" + std::string(name)))) << name;

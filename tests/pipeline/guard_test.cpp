@@ -126,5 +126,24 @@ TEST(Guard, TheNaiveRegimeIsLeftAlone) {
   for (const NodePlan& n : result->plan.nodes) EXPECT_EQ(n.decision, NodeDecision::kQuantized) << n.name;
 }
 
+TEST(Guard, LayersOfFourBitsAreNotJudged) {
+  const Graph graph = lopsided_network();
+  const Images data;
+  QuantizationOptions options;
+  QuantizationRule rule;
+  rule.name = "plain";
+  rule.weights = "int4";
+  options.rules = {rule};
+  QuantizeJob job;
+  job.calibration = &data;
+  job.images = 16;
+  job.min_layer_sqnr_db = 60;  // nobody reaches it
+  const auto result = quantize_network(graph, SelectiveQuantizer(options), job);
+  ASSERT_TRUE(result.is_ok()) << result.status().message();
+  for (const NodePlan& n : result->plan.nodes)
+    EXPECT_EQ(n.decision, n.name == "plain" ? NodeDecision::kQuantized : NodeDecision::kFloat) << n.name << n.why;
+  EXPECT_EQ(result->plan.tensors.at("plain.weight").dtype, DType::kInt4);
+}
+
 }  // namespace
 }  // namespace octet

@@ -207,6 +207,30 @@ TEST(Numerics, AnIntegerBiasOfADeadChannelKeepsItsPrecision) {
   }
 }
 
+// ONNX Runtime stores the float biases of integer convolutions as INT32 codes of scale s_input * s_weight by itself,
+// and a code beyond 32 bits turns its sign there.
+TEST(Numerics, AFloatBiasFitsTheIntegersThatRuntimesMakeOfIt) {
+  NetBuilder b;
+  const ValueId x = b.input("x", {1, 16, 4, 4});
+  Graph g = b.finish({b.conv("conv", x, 16, 16)});
+  float* w = g.value(g.find_value("conv.weight")).constant->data<float>();
+  for (int i = 0; i < 16 * 9; ++i) w[i] *= 1e-6f;      // nearly dead, beside a large bias
+  for (int i = 16 * 9; i < 2 * 16 * 9; ++i) w[i] = 0;  // dead, beside a small one
+  float* bias = g.value(g.find_value("conv.bias")).constant->data<float>();
+  bias[0] = 4000.0f;
+  bias[1] = 1e-5f;
+  const Quantized q = quantize_all(g, options_for("octet"));
+  ASSERT_EQ(decision_of(q.plan, "conv").decision, NodeDecision::kQuantized);
+  ASSERT_FALSE(decision_of(q.plan, "conv").integer_bias);
+  const std::vector<float>& scales = q.plan.tensors.at("conv.weight").params.scale;
+  const double input = static_cast<double>(q.plan.params_of("x")->scale[0]);
+  for (size_t c = 0; c < 16; ++c) {
+    const double code = static_cast<double>(bias[c]) / (input * static_cast<double>(scales[c]));
+    EXPECT_LE(std::fabs(code), 0x1p30 * 1.001) << "channel " << c;
+    EXPECT_GE(std::fabs(code), 100) << "channel " << c;
+  }
+}
+
 TEST(Numerics, AZeroTensorGetsAWarningAndStaysZero) {
   NetBuilder b;
   const ValueId x = b.input("x", {1, 16, 4, 4});

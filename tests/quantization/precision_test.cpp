@@ -139,5 +139,26 @@ TEST(Precision, NamesAreChecked) {
   EXPECT_NE(plan.status().message().find("my.yaml:7"), std::string::npos);
 }
 
+// The types of the options hold everywhere, so the naive regime takes them; a rule for 8 bits means the target's.
+TEST(Precision, TypesForTheWholeNetworkNeedNoRules) {
+  QuantizationOptions options = integer_bias_options("octet");
+  options.regime = Regime::kNaive;
+  options.weights = "int4";
+  options.activations = "uint4";
+  const QuantizationPlan naive = quantize_all(two_convs(), options).plan;
+  for (const char* weight : {"conv1.weight", "conv2.weight"}) EXPECT_EQ(naive.tensors.at(weight).dtype, DType::kInt4);
+  for (const char* input : {"x", "relu1_out"}) EXPECT_EQ(naive.tensors.at(input).dtype, DType::kUint4);
+  options.regime = Regime::kHybrid;
+  QuantizationRule rule;
+  rule.structure = "stem";
+  rule.precision = "int8";
+  options.rules = {rule};
+  const QuantizationPlan hybrid = quantize_all(two_convs(), options).plan;
+  EXPECT_EQ(hybrid.tensors.at("conv1.weight").dtype, DType::kInt8);
+  EXPECT_EQ(hybrid.tensors.at("x").dtype, DType::kUint8);
+  EXPECT_EQ(hybrid.tensors.at("conv2.weight").dtype, DType::kInt4);
+  EXPECT_EQ(hybrid.tensors.at("relu1_out").dtype, DType::kUint4);
+}
+
 }  // namespace
 }  // namespace octet::testing

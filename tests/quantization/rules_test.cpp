@@ -66,6 +66,8 @@ TEST(Rules, StructurePhrases) {
   EXPECT_EQ(matched(g, structure("pointwise")), (Strings{"/block1/pw/Conv"}));
   EXPECT_EQ(matched(g, structure("3x3 conv")), (Strings{"/stem/Conv", "/block1/dw/Conv"}));
   EXPECT_EQ(matched(g, structure("stem")), (Strings{"/stem/Conv"}));
+  EXPECT_EQ(matched(g, structure("weighted")),
+            (Strings{"/stem/Conv", "/block1/dw/Conv", "/block1/pw/Conv", "/head/Gemm"}));
   EXPECT_EQ(matched(g, structure("Residual Adds")), (Strings{"/block1/Add"}));
   EXPECT_EQ(matched(g, structure("between /block1/dw/Conv and /block1/pw/Conv")),
             (Strings{"/block1/dw/Conv", "/block1/dw/Relu", "/block1/pw/Conv"}));

@@ -128,7 +128,7 @@ TEST(Recipe, TheFineTuningCallbackIsKeptAndNoted) {
 
 TEST(Recipe, OctetsOwnKeys) {
   const QuantizationOptions o = read(
-      "regime: hybrid\ntarget: tensorrt\nbias: int32\nactivations: int8\nsymmetric: true\n"
+      "regime: hybrid\ntarget: tensorrt\nbias: int32\nweights: int4\nactivations: int8\nsymmetric: true\n"
       "calibration: {images: 500, batch_size: 8}\n"
       "mappings: {residual_add: quantize_skip, Sigmoid: quantize}\n"
       "rules:\n"
@@ -140,13 +140,15 @@ TEST(Recipe, OctetsOwnKeys) {
       "    calibrator_i: histogram\n"
       "    percentile: 99.9\n");
   EXPECT_EQ(o.regime, Regime::kHybrid);
+  EXPECT_EQ(o.weights, "int4");
+  EXPECT_EQ(o.activations, "int8");
   EXPECT_EQ(o.calib_images, 500);
   EXPECT_EQ(o.mappings.at("Sigmoid"), "quantize");
   ASSERT_EQ(o.rules.size(), 2u);
   EXPECT_EQ(o.rules[0].name, "conv1");
   EXPECT_EQ(o.rules[0].skip, true);
-  EXPECT_EQ(o.rules[0].place, "r.yaml:9");
-  EXPECT_EQ(o.rules[1].place, "r.yaml:10");
+  EXPECT_EQ(o.rules[0].place, "r.yaml:10");
+  EXPECT_EQ(o.rules[1].place, "r.yaml:11");
   EXPECT_EQ(o.rules[1].structure, "last 2");
   EXPECT_EQ(o.rules[1].precision, "w4a8");
   EXPECT_EQ(o.rules[1].group_size, 32);
@@ -189,6 +191,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"rules:\n  - {op: Conv, calibrator_w: maxx}\n", "r.yaml:2", "'max'"},
         Mistake{"rules:\n  - {op: Conv, group_size: -4}\n", "r.yaml:2", "group_size"},
         Mistake{"rules: {op: Conv}\n", "r.yaml:1", "list"}, Mistake{"bias: int33\n", "r.yaml:1", "int32"},
+        Mistake{"weights: int5\n", "r.yaml", "int4"},
         Mistake{"regime: naive\nrules:\n  - {op: Conv, skip: true}\n", "r.yaml", "naive"},
         Mistake{"quantization_params:\n  calib_param: {}\n", "r.yaml:2", "'calib_params'"},
         Mistake{"a: [1, 2\n", "r.yaml", "YAML"}));
@@ -197,7 +200,7 @@ TEST(Recipe, WritesWhatItReads) {
   QuantizationOptions o = read(
       "regime: hybrid\ntarget: onnxruntime\nselective_quantizer_params: {calibrator_i: mse, skip_modules: "
       "[\"it's\"]}\n"
-      "mappings: {concat: separate}\nsymmetric: false\n"
+      "mappings: {concat: separate}\nsymmetric: false\nweights: int4\n"
       "rules:\n  - {glob: '*.head', precision: float16, percentile: 99.5}\n  - {structure: stem, mapping: float}\n"
       "pre_launch_callbacks_list: [QATRecipeModificationCallback: {lr_decay_factor: 0.02}]\n");
   const std::string text = recipe_to_yaml(o);
@@ -208,6 +211,7 @@ TEST(Recipe, WritesWhatItReads) {
   ASSERT_EQ(back.rules.size(), 2u);
   EXPECT_EQ(back.rules[0].percentile, 99.5);
   EXPECT_EQ(back.symmetric, false);
+  EXPECT_EQ(back.weights, "int4");
   EXPECT_EQ(back.calibrator_w, std::nullopt);
 }
 

@@ -132,12 +132,13 @@ TEST(TrainingRecipe, LearnAmaxMeansPact) {
 
 TEST(TrainingRecipe, BuiltInRecipesLoad) {
   const std::vector<std::string> names = training_recipe_names();
-  for (const char* name : {"cifar10_mobilenet_v2", "cifar10_resnet20", "fashion_mnist_resnet20", "qat"})
+  for (const char* name :
+       {"cifar10_mobilenet_v2", "cifar10_resnet20", "fashion_mnist_resnet20", "qat", "qat_w4a4", "qat_w4a8"})
     EXPECT_NE(std::find(names.begin(), names.end(), name), names.end()) << name;
   for (const std::string& name : names) {
     const auto r = load_training_recipe(name);
     ASSERT_TRUE(r.is_ok()) << r.status().message();
-    EXPECT_EQ(r->for_qat, name == "qat");
+    EXPECT_EQ(r->for_qat, name.starts_with("qat")) << name;
     EXPECT_TRUE(r->notes.empty());
   }
   const auto none = load_training_recipe("cifar10_resnet2O");

@@ -360,7 +360,15 @@ TEST(QatRanges, StayUsable) {
     for (const NamedTensor& p : module->parameter_groups().ranges) at::Tensor(p.tensor).fill_(-1.0f);
   }
   module->after_step();
-  for (const NamedTensor& p : module->parameter_groups().ranges) EXPECT_TRUE((p.tensor > 0).all().item<bool>());
+  for (const NamedTensor& p : module->parameter_groups().ranges) {
+    const std::string tensor = p.name.substr(0, p.name.rfind('.'));
+    ASSERT_EQ(p.name, tensor + ".scale");
+    const std::vector<float>& start = q.plan.params_of(tensor)->scale;
+    ASSERT_EQ(p.tensor.numel(), static_cast<int64_t>(start.size()));
+    for (size_t i = 0; i < start.size(); ++i)
+      EXPECT_EQ(p.tensor.data_ptr<float>()[i], start[i] / 16)
+          << tensor << ": a step that is too long cannot shut a range";
+  }
   Graph back = graph;
   QuantizationPlan plan = q.plan;
   Ranges ranges = q.ranges;

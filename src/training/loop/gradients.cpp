@@ -24,6 +24,13 @@ Status GradientReducer::reduce(const std::vector<NamedTensor>& parameters) {
   return Status::ok();
 }
 
+void divide_gradients(const std::vector<NamedTensor>& parameters, const std::map<std::string, double>& units) {
+  const at::NoGradGuard no_grad;
+  for (const NamedTensor& p : parameters)
+    if (const auto unit = units.find(p.name); unit != units.end() && p.tensor.grad().defined())
+      p.tensor.grad().div_(unit->second);
+}
+
 at::Tensor clip_gradients(const std::vector<NamedTensor>& parameters, double max_norm) {
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> gradients;

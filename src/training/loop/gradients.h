@@ -1,6 +1,8 @@
 // What becomes of gradients between backward() and the optimizer.
 #pragma once
 
+#include <map>
+#include <string>
 #include <vector>
 
 #include "training/loop/process_group.h"
@@ -19,6 +21,9 @@ class GradientReducer {
  private:
   ProcessGroup* group_;
 };
+
+// From gradients with respect to p to those with respect to unit * p, for parameters that `units` names.
+void divide_gradients(const std::vector<NamedTensor>& parameters, const std::map<std::string, double>& units);
 
 // Scales all gradients by max_norm / norm when their joint 2-norm is larger; returns the norm before.
 at::Tensor clip_gradients(const std::vector<NamedTensor>& parameters, double max_norm);

@@ -50,7 +50,7 @@ void Optimizer::step(double lr) {
 void Optimizer::step_sgd(const OptimizerGroup& group, const std::vector<Slot*>& slots, double lr) {
   Tensors p = gather(slots, [](Slot& s) { return s.parameter.detach(); });
   Tensors g = gather(slots, [](Slot& s) { return s.parameter.grad(); });
-  if (group.weight_decay != 0) g = at::_foreach_add(g, p, group.weight_decay);
+  if (group.weight_decay != 0) g = at::_foreach_add(g, p, group.weight_decay * group.unit);
   if (options_.momentum > 0) {
     // Zeros at first: momentum * 0 + g is the g that the first step begins with.
     Tensors v = gather(slots, [](Slot& s) { return s.first; });
@@ -58,7 +58,7 @@ void Optimizer::step_sgd(const OptimizerGroup& group, const std::vector<Slot*>& 
     at::_foreach_add_(v, g, 1);
     g = options_.nesterov ? at::_foreach_add(g, v, options_.momentum) : v;
   }
-  at::_foreach_add_(p, g, -lr);
+  at::_foreach_add_(p, g, -lr / group.unit);
 }
 
 void Optimizer::step_adam(const OptimizerGroup& group, const std::vector<Slot*>& slots, double lr) {
@@ -67,7 +67,7 @@ void Optimizer::step_adam(const OptimizerGroup& group, const std::vector<Slot*>&
   Tensors m = gather(slots, [](Slot& s) { return s.first; });
   Tensors v = gather(slots, [](Slot& s) { return s.second; });
   if (options_.kind == OptimizerKind::kAdamW) at::_foreach_mul_(p, 1 - lr * group.weight_decay);
-  else if (group.weight_decay != 0) g = at::_foreach_add(g, p, group.weight_decay);
+  else if (group.weight_decay != 0) g = at::_foreach_add(g, p, group.weight_decay * group.unit);
   at::_foreach_mul_(m, options_.beta1);
   at::_foreach_add_(m, g, 1 - options_.beta1);
   at::_foreach_mul_(v, options_.beta2);
@@ -77,7 +77,7 @@ void Optimizer::step_adam(const OptimizerGroup& group, const std::vector<Slot*>&
   Tensors denominator = at::_foreach_sqrt(v);
   at::_foreach_div_(denominator, std::sqrt(bias2));
   at::_foreach_add_(denominator, options_.eps);
-  at::_foreach_addcdiv_(p, m, denominator, -lr / bias1);
+  at::_foreach_addcdiv_(p, m, denominator, -lr / bias1 / group.unit);
 }
 
 std::vector<NamedTensor> Optimizer::state() const {

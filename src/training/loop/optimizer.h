@@ -13,13 +13,14 @@ struct OptimizerGroup {
   std::vector<NamedTensor> parameters;
   double weight_decay = 0;
   double lr_ratio = 1;  // of the learning rate that step() is given
+  double unit = 1;      // what is trained is unit * p; gradients are with respect to that (input_units.h)
 };
 
 class Optimizer {
  public:
   Optimizer(const OptimizerOptions& options, std::vector<OptimizerGroup> groups);
 
-  // One step along the parameters' gradients; those without one stay.
+  // One step along the parameters' gradients; those without one stay. For a unit of 1:
   //   SGD    g += wd p;  v = momentum v + g (v = g at first);  p -= lr (nesterov ? g + momentum v : v)
   //   Adam   g += wd p;  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;
   //          p -= lr / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps)

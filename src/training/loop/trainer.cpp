@@ -136,6 +136,7 @@ Status Trainer::train_step(const TrainingBatch& batch) {
 
 Status Trainer::apply_gradients(double rate) {
   OCTET_RETURN_IF_ERROR(reducer_.reduce(module_->parameters()));
+  if (!units_.empty()) divide_gradients(module_->parameters(), units_);
   if (recipe_.clip_grad_norm > 0) (void)clip_gradients(module_->parameters(), recipe_.clip_grad_norm);
   optimizer_->step(rate);
   module_->after_step();
@@ -305,8 +306,8 @@ Result<TrainResult> Trainer::finish() {
   }
   if (state_.best_epoch == 0)
     notes_.emplace_back(
-        "no epoch was better than the calibrated network, which is what was kept; try a lower initial_lr (a network "
-        "that takes pixels from 0 to 255 wants 1e-5 or so)");
+        "no epoch was better than the calibrated network, which is what was kept; try a lower initial_lr, or more "
+        "epochs");
   result.epochs = state_.epochs;
   result.best_epoch = state_.best_epoch;
   result.score_name = !val_data_ ? "train_loss" : objective_->uses_labels() ? "val_top1" : "val_loss";

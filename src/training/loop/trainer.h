@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,6 +33,7 @@ class Trainer {
   Status set_up();
   Status open_data();
   Status make_module();
+  Status choose_units();
   void make_optimizer();
   Status resume();
   Status resume_or_begin();
@@ -75,6 +77,7 @@ class Trainer {
   std::unique_ptr<TrainingSamples> train_data_, val_data_;
   std::unique_ptr<TrainableModule> module_;
   std::unique_ptr<Objective> objective_;
+  std::map<std::string, double> units_;  // input_units.h
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<AveragedWeights> averaged_;
   GradientReducer reducer_;

@@ -1,9 +1,11 @@
 #include <algorithm>
+#include <cmath>
 
 #include "base/files.h"
 #include "octet/quantization.h"
 #include "pipeline/image_runner.h"
 #include "training/loop/device.h"
+#include "training/loop/input_units.h"
 #include "training/loop/trainer.h"
 
 namespace octet::training {
@@ -17,6 +19,7 @@ Status Trainer::set_up() {
     notes_.emplace_back("mixed_precision acts on CUDA; on the CPU everything is float32");
   OCTET_RETURN_IF_ERROR(open_data());
   OCTET_RETURN_IF_ERROR(make_module());
+  OCTET_RETURN_IF_ERROR(choose_units());
   OCTET_ASSIGN(objective_, Objective::create(job_, train_data_->dataset(), module_.get(), device_));
   make_optimizer();
   return Status::ok();
@@ -56,15 +59,49 @@ Status Trainer::make_module() {
   return module_->channels_last();
 }
 
+// The inputs' sizes come from the first training images.
+Status Trainer::choose_units() {
+  constexpr int64_t kImages = 64;
+  std::vector<double> squares(job_.graph->inputs.size()), counts(squares.size()), input_units;
+  for (int64_t i : deterministic_subset(train_data_->size(), kImages, 0)) {
+    OCTET_ASSIGN(const Sample sample, train_data_->get(i, recipe_.seed, 0));
+    for (size_t k = 0; k < sample.inputs.size() && k < squares.size(); ++k) {
+      const Tensor& x = sample.inputs[k];
+      for (int64_t j = 0; j < x.numel(); ++j) {
+        const auto value = static_cast<double>(x.data<float>()[j]);
+        squares[k] += value * value;
+      }
+      counts[k] += static_cast<double>(x.numel());
+    }
+  }
+  for (size_t k = 0; k < squares.size(); ++k)
+    input_units.push_back(unit_of_input(std::sqrt(squares[k] / std::max(1.0, counts[k]))));
+  const BatchNormOptions& norm = recipe_.batch_norm;
+  const bool frozen = norm.mode == BatchNormPolicy::kFrozen && norm.freeze_after_steps == 0;
+  units_ = parameter_units(*job_.graph, input_units, !frozen);
+  if (!units_.empty())
+    notes_.emplace_back(
+        "the network takes large numbers, so the weights that read them are trained as if its input was divided by "
+        "their size");
+  return Status::ok();
+}
+
 void Trainer::make_optimizer() {
   const ParameterGroups groups = module_->parameter_groups();
-  const auto decay = [&](bool is_weight, bool is_range) {
-    return takes_weight_decay(recipe_, is_weight, is_range) ? recipe_.optimizer.weight_decay : 0.0;
+  std::vector<OptimizerGroup> split;
+  const auto add = [&](const std::vector<NamedTensor>& parameters, bool is_weight, bool is_range, double lr_ratio) {
+    const double decay = takes_weight_decay(recipe_, is_weight, is_range) ? recipe_.optimizer.weight_decay : 0.0;
+    std::map<double, OptimizerGroup> by_unit;
+    for (const NamedTensor& p : parameters) {
+      const auto unit = units_.find(p.name);
+      by_unit[unit == units_.end() ? 1 : unit->second].parameters.push_back(p);
+    }
+    for (auto& [unit, group] : by_unit) split.push_back({std::move(group.parameters), decay, lr_ratio, unit});
   };
-  optimizer_ = std::make_unique<Optimizer>(
-      recipe_.optimizer, std::vector<OptimizerGroup>{{groups.decay, decay(true, false), 1},
-                                                     {groups.no_decay, decay(false, false), 1},
-                                                     {groups.ranges, decay(false, true), recipe_.ranges.lr_ratio}});
+  add(groups.decay, true, false, 1);
+  add(groups.no_decay, false, false, 1);
+  add(groups.ranges, false, true, recipe_.ranges.lr_ratio);
+  optimizer_ = std::make_unique<Optimizer>(recipe_.optimizer, std::move(split));
   if (recipe_.ema.enabled) averaged_ = std::make_unique<AveragedWeights>(recipe_.ema, *module_);
 }
 

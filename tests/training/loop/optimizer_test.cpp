@@ -51,21 +51,32 @@ struct Plain {
 };
 
 void compare(const OptimizerOptions& options) {
-  const std::vector<double> a = {0.5, -1, 2}, b = {3, -0.25};
-  at::Tensor pa = parameter(a), pb = parameter(b);
-  Optimizer optimizer(options, {{{{"a", pa}}, 0.1, 1}, {{{"b", pb}}, 0, 0.5}});
-  std::vector<Plain> plain;
-  for (double x : a) plain.push_back({options, 0.1, x});
-  for (double x : b) plain.push_back({options, 0, x});
+  struct Group {
+    std::vector<double> values;
+    double decay, lr_ratio, unit;
+  };
+  const std::vector<Group> groups = {{{0.5, -1, 2}, 0.1, 1, 1}, {{3, -0.25}, 0, 0.5, 1}, {{0.04, -0.1}, 0.1, 1, 16}};
+  std::vector<at::Tensor> parameters;
+  std::vector<OptimizerGroup> described;
+  std::vector<std::vector<Plain>> plain;  // of unit * p
+  for (const Group& g : groups) {
+    parameters.push_back(parameter(g.values));
+    described.push_back(
+        {{{std::string(1, static_cast<char>('a' + plain.size())), parameters.back()}}, g.decay, g.lr_ratio, g.unit});
+    plain.emplace_back();
+    for (double x : g.values) plain.back().push_back({options, g.decay, g.unit * x});
+  }
+  Optimizer optimizer(options, described);
   for (int t = 1; t <= kSteps; ++t) {
     const double lr = 0.1 / t;
-    set_gradient(pa, t);
-    set_gradient(pb, t);
+    for (at::Tensor& p : parameters) set_gradient(p, t);
     optimizer.step(lr);
-    for (size_t i = 0; i < 3; ++i) plain[i].step(t, gradient_at(t, i), lr);
-    for (size_t i = 0; i < 2; ++i) plain[3 + i].step(t, gradient_at(t, i), lr * 0.5);
-    for (size_t i = 0; i < 3; ++i) ASSERT_NEAR(pa.data_ptr<double>()[i], plain[i].p, 1e-12) << "step " << t;
-    for (size_t i = 0; i < 2; ++i) ASSERT_NEAR(pb.data_ptr<double>()[i], plain[3 + i].p, 1e-12) << "step " << t;
+    for (size_t g = 0; g < groups.size(); ++g)
+      for (size_t i = 0; i < groups[g].values.size(); ++i) {
+        plain[g][i].step(t, gradient_at(t, i), lr * groups[g].lr_ratio);
+        ASSERT_NEAR(groups[g].unit * parameters[g].data_ptr<double>()[i], plain[g][i].p, 1e-12)
+            << "group " << g << ", step " << t;
+      }
   }
 }
 
@@ -130,6 +141,16 @@ TEST(Gradients, AreClippedTogether) {
   (void)clip_gradients({{"a", a}, {"b", b}}, 2);
   EXPECT_NEAR(a.grad().data_ptr<double>()[1], 3 * 2 / norm, 1e-5);
   EXPECT_NEAR(b.grad().data_ptr<double>()[0], 4 * 2 / norm, 1e-5);
+}
+
+TEST(Gradients, AreDividedByTheUnitsOfTheirParameters) {
+  at::Tensor a = parameter({0, 0}), b = parameter({0}), without = parameter({1});
+  a.mutable_grad() = at::full({2}, 24.0, at::kDouble);
+  b.mutable_grad() = at::full({1}, 4.0, at::kDouble);
+  divide_gradients({{"a", a}, {"b", b}, {"c", without}}, {{"a", 8}, {"c", 8}, {"unknown", 8}});
+  EXPECT_EQ(a.grad().data_ptr<double>()[1], 3);
+  EXPECT_EQ(b.grad().data_ptr<double>()[0], 4);
+  EXPECT_FALSE(without.grad().defined());
 }
 
 TEST(AveragedWeights, FollowTheRuleAndSwapBack) {

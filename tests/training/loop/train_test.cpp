@@ -410,6 +410,49 @@ TEST_F(Train, FineTuningKeepsBatchNormsWhenTheRecipeSaysSo) {
   }
 }
 
+// Pixels from 0 to 255 instead of numbers around 1, and first weights that are as much smaller: the same training, to
+// the bit, since the factor is a power of two.
+TEST_F(Train, LargeInputsAreFineTunedLikeSmallOnes) {
+  const auto fine_tuned = [&](float factor, OptimizerKind kind) {
+    Graph graph = small_network(3, 8, 3);
+    Tensor& w = *graph.value(graph.find_value("w1")).constant;
+    for (int64_t i = 0; i < w.numel(); ++i) w.data<float>()[i] /= factor;
+    DataSpec images = spec("train"), val_images = spec("val");
+    images.preprocess.scale = val_images.preprocess.scale = 1.5 * static_cast<double>(factor);
+    const auto data = open_dataset(images, network_inputs(graph)),
+               val = open_dataset(val_images, network_inputs(graph));
+    EXPECT_TRUE(data.is_ok() && val.is_ok());
+    QuantizationOptions options;
+    options.regime = Regime::kNaive;
+    QatJob q;
+    q.quantize.calibration = data->get();
+    q.quantize.evaluation = val->get();
+    q.quantize.run.threads = q.quantize.eval.run.threads = 1;
+    q.train = job(graph);
+    q.train.recipe.train_data = images;
+    q.train.recipe.val_data = val_images;
+    q.train.recipe.optimizer.kind = kind;
+    q.train.recipe.optimizer.weight_decay = 0.01;
+    q.train.recipe.clip_grad_norm = 1;
+    q.train.recipe.ema.enabled = true;
+    q.train.recipe.lr.initial_lr = kind == OptimizerKind::kSgd ? 0.1 : 0.01;
+    auto r = quantization_aware_training(graph, SelectiveQuantizer(options), q);
+    EXPECT_TRUE(r.is_ok()) << r.status().message();
+    return r;
+  };
+  for (OptimizerKind kind : {OptimizerKind::kSgd, OptimizerKind::kAdam, OptimizerKind::kAdamW}) {
+    const auto small = fine_tuned(1, kind), large = fine_tuned(128, kind);
+    ASSERT_TRUE(small.is_ok() && large.is_ok());
+    EXPECT_GT(small->trained.best_epoch, 0);
+    EXPECT_EQ(small->trained.best_epoch, large->trained.best_epoch);
+    ASSERT_EQ(small->trained.epochs.size(), large->trained.epochs.size());
+    for (size_t e = 0; e < small->trained.epochs.size(); ++e)
+      EXPECT_EQ(small->trained.epochs[e].train_loss, large->trained.epochs[e].train_loss) << "epoch " << e + 1;
+    EXPECT_EQ(small->qat_eval->predictions, large->qat_eval->predictions);
+    EXPECT_EQ(small->trained.notes.size() + 1, large->trained.notes.size()) << "one that says so";
+  }
+}
+
 TEST_F(Train, TwoEpochsOfFashionMnistLowerTheLoss) {
   const std::string path = "/usr/share/datasets/fashion-mnist";
   if (!fs::exists(path)) GTEST_SKIP() << "Debian's package dataset-fashion-mnist is not installed";
