@@ -163,14 +163,17 @@ void TrainableModule::after_step() {
     impl_->norm_mode = BatchNormMode::kFrozen;
   const at::NoGradGuard guard;
   constexpr double kLeast = 2.0 * static_cast<double>(kMinAmax);
+  std::vector<at::Tensor> scales, floors;
   for (Quantizer& q : impl_->quantizers) {
     if (q.learning == RangeLearning::kLsq && q.scale.defined()) {
-      q.scale.clamp_min_(q.floor);
+      scales.push_back(q.scale.detach());
+      floors.push_back(q.floor);
     } else if (q.learning == RangeLearning::kPact && q.hi.defined()) {
       if (q.lo.requires_grad()) q.lo.clamp_max_(q.hi.requires_grad() ? 0.0 : -kLeast);
       if (q.hi.requires_grad()) q.hi.clamp_min_(kLeast);
     }
   }
+  if (!scales.empty()) at::_foreach_maximum_(scales, floors);  // one launch for all
 }
 
 namespace {
