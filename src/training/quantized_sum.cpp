@@ -2,6 +2,7 @@
 
 #include <array>
 #include <limits>
+#include <memory>
 #include <vector>
 
 #include "arith/spans.h"
@@ -53,25 +54,15 @@ struct Scalars {
   }
 };
 
-// Room for one run of values.
-class Buffer {
- public:
-  explicit Buffer(const Run& run) : values_(static_cast<size_t>(run.length)) {}
-  float* data() { return values_.data(); }
+// Room for the values of one run; they are not set to zero.
+std::unique_ptr<float[]> room(const Run& run) {
+  return std::make_unique_for_overwrite<float[]>(static_cast<size_t>(run.length));
+}
 
- private:
-  std::vector<float> values_;
-};
-
-// The sum of one run, in `sum`.
-void add_run(const Scalars& qa, const float* a, const Scalars& qb, const float* b, float* sum, int64_t n) {
-  const float* right = qb.enter(b, sum, n);
-  if (!qa.is_there) {
-    for (int64_t i = 0; i < n; ++i) sum[i] = a[i] + right[i];
-    return;
-  }
-  std::vector<float> room(static_cast<size_t>(n));
-  const float* left = qa.enter(a, room.data(), n);
+// The sum of one run, in `sum`; `other` is room for another.
+void add_run(const Scalars& qa, const float* a, const Scalars& qb, const float* b, float* sum, float* other,
+             int64_t n) {
+  const float *right = qb.enter(b, sum, n), *left = qa.enter(a, other, n);
   for (int64_t i = 0; i < n; ++i) sum[i] = left[i] + right[i];
 }
 
@@ -80,9 +71,10 @@ void forward_cpu(const at::Tensor& a, const at::Tensor& b, const Quantizers& q, 
   const float *pa = a.data_ptr<float>(), *pb = b.data_ptr<float>();
   float* py = y.data_ptr<float>();
   for_each_run(Runs(QuantLayout{}, a.numel()), [&](int64_t, const Run& run) {
-    Buffer sum(run);
-    add_run(qa, pa + run.offset, qb, pb + run.offset, sum.data(), run.length);
-    out.enter(sum.data(), py + run.offset, run.length);
+    const auto sum = room(run);
+    float* own = py + run.offset;
+    add_run(qa, pa + run.offset, qb, pb + run.offset, sum.get(), own, run.length);
+    out.enter(sum.get(), own, run.length);
   });
 }
 
@@ -103,10 +95,10 @@ void backward_cpu(const at::Tensor& a, const at::Tensor& b, const at::Tensor& g,
   for_each_run(runs, [&](int64_t r, const Run& run) {
     const auto k = static_cast<size_t>(r);
     const float *pa = at(a, run), *pb = at(b, run);
-    Buffer sum(run), own(run);
-    add_run(s[kA], pa, s[kB], pb, sum.data(), run.length);
-    float* d_sum = gradients->sum.defined() ? at(gradients->sum, run) : own.data();
-    sums[kOut][k] = s[kOut].backward(sum.data(), at(g, run), d_sum, run.length);
+    const auto sum = room(run), own = room(run);
+    add_run(s[kA], pa, s[kB], pb, sum.get(), own.get(), run.length);
+    float* d_sum = gradients->sum.defined() ? at(gradients->sum, run) : own.get();
+    sums[kOut][k] = s[kOut].backward(sum.get(), at(g, run), d_sum, run.length);
     if (s[kA].is_there) sums[kA][k] = s[kA].backward(pa, d_sum, at(gradients->a, run), run.length);
     if (s[kB].is_there) sums[kB][k] = s[kB].backward(pb, d_sum, at(gradients->b, run), run.length);
   });

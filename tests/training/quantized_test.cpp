@@ -100,23 +100,24 @@ class Qat : public ::testing::TestWithParam<Variant> {
   }
 };
 
-// A value that the caller wants to keep is computed by itself; otherwise a Relu and its quantizer are one pass.
-TEST_P(Qat, ReluAndQuantizerTogetherAreTheTwoApart) {
-  const Graph graph = mixed_network();
-  const Quantized q = quantize_all(graph, options());
-  std::vector<std::string> relus;
+// A value that the caller wants to keep is computed by itself; otherwise a Relu or an Add and its quantizers are one
+// pass.
+void expect_together_is_apart(const Graph& graph, const QuantizationPlan& plan, const TrainableOptions& options) {
+  std::vector<std::string> inner;
   for (const Node& node : graph.nodes)
-    if (node.is("Relu")) relus.push_back(graph.value(node.outputs[0]).name);
-  ASSERT_FALSE(relus.empty());
+    if (node.is("Relu") || node.is("Add")) inner.push_back(graph.value(node.outputs[0]).name);
+  ASSERT_FALSE(inner.empty());
   std::vector<std::unique_ptr<TrainableModule>> modules;
   std::vector<at::Tensor> outputs;
   for (bool apart : {false, true}) {
-    modules.push_back(quantized_module(graph, q.plan, learning()));
+    modules.push_back(quantized_module(graph, plan, options));
     ASSERT_NE(modules.back(), nullptr);
     modules.back()->train();
-    ASSERT_TRUE(modules.back()->keep(apart ? relus : std::vector<std::string>()).is_ok());
+    ASSERT_TRUE(modules.back()->keep(apart ? inner : std::vector<std::string>()).is_ok());
     const auto y = modules.back()->forward(to_torch_all(octet::testing::random_inputs(graph, 3)));
     ASSERT_TRUE(y.is_ok()) << y.status().message();
+    for (const std::string& name : apart ? inner : std::vector<std::string>())
+      EXPECT_TRUE(modules.back()->kept(name).defined()) << name;
     (*y)[0].square().sum().backward();
     outputs.push_back((*y)[0].detach());
   }
@@ -126,6 +127,33 @@ TEST_P(Qat, ReluAndQuantizerTogetherAreTheTwoApart) {
     ASSERT_EQ(a.defined(), b.defined()) << modules[0]->parameters()[i].name;
     EXPECT_TRUE(!a.defined() || at::allclose(a, b, 1e-4, 1e-5)) << modules[0]->parameters()[i].name;
   }
+}
+
+TEST_P(Qat, OnePassIsTheStepsApart) {
+  const Graph graph = mixed_network();
+  expect_together_is_apart(graph, quantize_all(graph, options()).plan, learning());
+}
+
+// Additions of two branches that nobody else reads, of one that others read, of a value to itself, and of a channel's
+// mean.
+Graph network_of_additions() {
+  NetBuilder b;
+  const ValueId r1 = b.relu("relu1", b.conv("conv1", b.input("x", {2, 3, 8, 8}), 3, 16));
+  const ValueId both = b.op("Add", "add1", {b.conv("conv2", r1, 16, 16), b.conv("conv3", r1, 16, 16, 1)});
+  const ValueId again = b.relu("relu2", b.op("Add", "add2", {b.conv("conv4", both, 16, 16), both}));
+  const ValueId c5 = b.conv("conv5", again, 16, 16);
+  const ValueId twice = b.relu("relu3", b.op("Add", "add3", {c5, c5}));
+  const ValueId mean = b.op("GlobalAveragePool", "gap", {b.conv("conv6", twice, 16, 16)});
+  const ValueId spread = b.relu("relu4", b.op("Add", "add4", {b.conv("conv7", twice, 16, 16), mean}));
+  const ValueId flat =
+      b.op("Flatten", "flat", {b.op("GlobalAveragePool", "gap2", {b.conv("conv8", spread, 16, 16)})});
+  return b.finish({b.op("Gemm", "fc", {flat, b.constant("fc.weight", {10, 16}), b.constant("fc.bias", {10})},
+                        {{"transB", int64_t{1}}})});
+}
+
+TEST_P(Qat, OnePassIsTheStepsApartInAdditions) {
+  const Graph graph = network_of_additions();
+  expect_together_is_apart(graph, quantize_all(graph, options()).plan, learning());
 }
 
 TEST_P(Qat, EqualsTheExportedNetworkBeforeAndAfterTraining) {
