@@ -115,8 +115,8 @@ std::vector<int> bounded_roll_call(const StorePtr& store, const Launch& launch) 
   return answer.get();
 }
 
-// NCCL's own wait returns at once and lets the GPU wait: for ever, when a process was lost. Batch norms meet many times
-// in a step, so this one is impatient at first.
+// NCCL's own wait returns at once and lets the GPU wait: for ever, when a process was lost. Batch norms meet many
+// times in a step, so this one is impatient at first.
 void wait_on_host(c10d::Work& work, milliseconds timeout) {
   constexpr milliseconds kImpatient{5};
   for (const auto begin = Clock::now(); !work.isCompleted();) {
@@ -125,6 +125,8 @@ void wait_on_host(c10d::Work& work, milliseconds timeout) {
     if (waited < kImpatient) std::this_thread::yield();
     else std::this_thread::sleep_for(std::chrono::microseconds(100));
   }
+  // An operation that failed is complete, too.
+  if (const std::exception_ptr error = work.exception()) std::rethrow_exception(error);
 }
 
 // Ends what the GPU waits for; LibTorch before 2.6 cannot.
