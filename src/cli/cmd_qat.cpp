@@ -51,6 +51,10 @@ Result<JobData> open_all(const Options& o, TrainingRecipe* recipe, const Graph& 
   recipe->train_data = data.calibration_spec;
   recipe->val_data = data.evaluation_spec;
   const DataSpec &train = data.calibration_spec, &val = data.evaluation_spec;
+  if (data.evaluation != nullptr && has_both_splits(train) && train.split.empty())
+    return not_found("'" + train.path +
+                     "' has no training images, and fine-tuning on those that the accuracy is measured on would prove "
+                     "nothing; add them, or name the split in --data and give --eval-data");
   if (train.path == val.path && train.split == val.split && train.subset == val.subset)
     data.notes.emplace_back("the accuracy is measured on the images of the training; --eval-data gives others");
   return data;

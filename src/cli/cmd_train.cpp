@@ -32,10 +32,20 @@ Result<TrainingRecipe> read_recipe(const Options& o) {
   OCTET_RETURN_IF_ERROR(replace_data(o.data, o.val_data, &recipe));
   if (!recipe.train_data || !has_both_splits(*recipe.train_data)) return recipe;
   if (recipe.train_data->split.empty()) recipe.train_data->split = "train";
-  if (recipe.val_data || o.data.empty() || recipe.train_data->split != "train") return recipe;
-  recipe.val_data = recipe.train_data;
-  recipe.val_data->split = "test";
   return recipe;
+}
+
+// A folder of --data with a test split proves the result, although the recipe has no validation data.
+void add_test_split(const Options& o, const Graph& graph, TrainingRecipe* recipe) {
+  if (recipe->val_data || o.data.empty() || !recipe->train_data || !has_both_splits(*recipe->train_data) ||
+      recipe->train_data->split != "train")
+    return;
+  DataSpec test = *recipe->train_data;
+  test.split = "test";
+  if (!open_data(test, graph).is_ok()) return;
+  recipe->val_data = std::move(test);
+  recipe->notes.emplace_back("the recipe has no validation data, so the best epoch is chosen by the test split of '" +
+                             recipe->train_data->path + "'");
 }
 
 // The written file, loaded again and run as anybody would run it.
@@ -65,8 +75,9 @@ Status run(Options o, Common& common) {
   OCTET_RETURN_IF_ERROR(join(common, &o.device));
   TrainJob job;
   OCTET_ASSIGN(job.recipe, read_recipe(o));
-  if (common.talks()) print_notes(job.recipe.notes);
   OCTET_ASSIGN(const Graph graph, network_of(job.recipe));
+  add_test_split(o, graph, &job.recipe);
+  if (common.talks()) print_notes(job.recipe.notes);
   TrainSummary summary;
   summary.recipe = o.recipe;
   summary.network = describe_network(job.recipe.network);

@@ -9,10 +9,28 @@
 namespace octet::cli {
 namespace {
 
-bool says_nothing(const Preprocess& p) {
-  return !p.resize && !p.width && !p.height && !p.size && !p.interpolation && !p.fill && !p.crop_width &&
-         !p.crop_height && !p.order && !p.scale && p.mean.empty() && p.std.empty() && !p.layout &&
-         p.dtype == DType::kUndefined;
+// What `own` leaves open, group by group: the geometry, and the numbers of the pixels, mean something together only.
+void inherit(const Preprocess& from, Preprocess* own) {
+  const bool placed = own->resize || own->width || own->height || own->size || own->interpolation || own->fill ||
+                      own->crop_width || own->crop_height;
+  if (!placed) {
+    own->resize = from.resize;
+    own->width = from.width;
+    own->height = from.height;
+    own->size = from.size;
+    own->interpolation = from.interpolation;
+    own->fill = from.fill;
+    own->crop_width = from.crop_width;
+    own->crop_height = from.crop_height;
+  }
+  if (!own->scale && own->mean.empty() && own->std.empty()) {
+    own->scale = from.scale;
+    own->mean = from.mean;
+    own->std = from.std;
+  }
+  if (!own->order) own->order = from.order;
+  if (!own->layout) own->layout = from.layout;
+  if (own->dtype == DType::kUndefined) own->dtype = from.dtype;
 }
 
 // Data of the recipe's kind in another place: what the option leaves open is as the recipe has it.
@@ -20,7 +38,7 @@ Result<DataSpec> data_like(const std::string& option, const std::optional<DataSp
   OCTET_ASSIGN(DataSpec spec, load_data_spec(option));
   if (!of_recipe || of_recipe->kind != spec.kind) return spec;
   if (spec.split.empty()) spec.split = of_recipe->split;
-  if (says_nothing(spec.preprocess)) spec.preprocess = of_recipe->preprocess;
+  inherit(of_recipe->preprocess, &spec.preprocess);
   return spec;
 }
 
@@ -60,17 +78,19 @@ bool has_both_splits(const DataSpec& spec) {
 
 Status replace_data(const std::string& data, const std::string& evaluation, TrainingRecipe* recipe) {
   std::optional<DataSpec>&train = recipe->train_data, &val = recipe->val_data;
-  const std::optional<DataSpec> val_of_recipe = val;
+  std::optional<DataSpec> like = val ? val : train;  // what evaluation data leaves open
+  if (!val && like) like->split.clear();
   if (!data.empty()) {
     OCTET_ASSIGN(train, data_like(data, train));
     if (val && val->kind != train->kind) val.reset();
     if (val && has_both_splits(*train)) {
-      val->path = train->path;
-      val->source = train->source;
+      const std::string split = val->split;
+      OCTET_ASSIGN(val, data_like(data, val));
+      val->split = split;
     }
   }
   if (!evaluation.empty()) {
-    OCTET_ASSIGN(val, data_like(evaluation, val_of_recipe));
+    OCTET_ASSIGN(val, data_like(evaluation, like));
   }
   return Status::ok();
 }

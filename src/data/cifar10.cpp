@@ -139,10 +139,17 @@ Result<std::vector<std::string>> find_batches(const fs::path& folder, const std:
   if (split == "train") names = {"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"};
   else if (split == "test") names = {"test_batch"};
   else return invalid_argument("split '" + split + "' must be train or test");
+  Status missing;
   for (const std::string& name : names) {
-    OCTET_ASSIGN(std::string path, find_batch(folder, name + ".bin"));
-    paths.push_back(std::move(path));
+    Result<std::string> path = find_batch(folder, name + ".bin");
+    if (path.is_ok()) paths.push_back(*path);
+    else if (missing.is_ok()) missing = path.status();
   }
+  // A split of which a part is there is no split that is absent, which some callers do without.
+  if (!missing.is_ok() && !paths.empty())
+    return data_corrupt(missing.message() + "; " + std::to_string(paths.size()) + " of the " +
+                        std::to_string(names.size()) + " files of split '" + split + "' are there");
+  if (!missing.is_ok()) return missing;
   return paths;
 }
 

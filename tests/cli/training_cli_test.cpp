@@ -144,6 +144,50 @@ TEST_F(TrainingCli, WrongInputIsRefusedInASentence) {
   expect_refusal(octet("train " + good + " -q -o " + path("p")), 2, {"the loss became", "initial_lr"});
 }
 
+// One folder with both splits: what --data says counts for both, what it leaves open is the recipe's.
+TEST_F(TrainingCli, OneFolderIsPreparedAlikeForTrainingAndProof) {
+  fs::create_directory(path("cifar"));
+  Random random(5);
+  for (int file = 0; file < 6; ++file) {
+    std::string bytes;
+    for (int i = 0; i < 16; ++i) {
+      bytes += static_cast<char>(i % 4);
+      for (int k = 0; k < 3072; ++k) bytes += static_cast<char>(random.integer(0, 255));
+    }
+    write(file == 0 ? "cifar/test_batch.bin" : "cifar/data_batch_" + std::to_string(file) + ".bin", bytes);
+  }
+  const std::string head =
+      "network: {zoo: resnet20_cifar, classes: 10}\ntraining_hyperparams: {max_epochs: 1, initial_lr: 0.001}\n"
+      "train_dataloader_params: {batch_size: 16}\n";
+  const auto both = [&](const std::string& keys) {
+    return head + "train_data: 'cifar10:cifar?split=train" + keys + "'\nval_data: 'cifar10:cifar?split=test" + keys +
+           "'\n";
+  };
+  write("right.yaml", both("&scale=1/128&mean=1&std=1"));
+  write("other.yaml", both("&scale=1&mean=9&std=3"));
+  write("alone.yaml", head + "train_data: 'cifar10:cifar?split=train'\n");
+  const auto losses = [&](const std::string& arguments) {
+    const Outcome out = octet("train " + arguments + " --threads 1 -q -o " + path("o"));
+    EXPECT_EQ(out.code, 0) << out.text;
+    const auto run = nlohmann::json::parse(slurp(path("o/run.json")));
+    return run["epochs"][0]["train_loss"].dump() + " " + run["epochs"][0]["val_loss"].dump();
+  };
+  const std::string expected = losses(path("right.yaml")), data = " --data 'cifar10:" + path("cifar");
+  EXPECT_EQ(losses(path("other.yaml") + data + "?scale=1/128&mean=1&std=1'"), expected);
+  EXPECT_EQ(losses(path("alone.yaml") + data + "?scale=1/128&mean=1&std=1'"), expected);
+  fs::remove(path("cifar/test_batch.bin"));
+  EXPECT_NE(losses(path("alone.yaml") + data + "?scale=1/128&mean=1&std=1'"), expected);
+}
+
+// Ranges may come from the images of the proof; fine-tuned weights may not, unless somebody says so.
+TEST_F(TrainingCli, FineTuningNeedsImagesOfItsOwn) {
+  fs::create_directory(path("cifar"));
+  write("cifar/test_batch.bin", std::string(3073, '\1'));
+  const std::string data = " --data 'cifar10:" + path("cifar") + "?resize=stretch' -q -o " + path("p");
+  EXPECT_EQ(octet("quantize " + model_ + data).code, 0);
+  expect_refusal(octet("qat " + model_ + data), 3, {"no training images", "--eval-data"});
+}
+
 TEST_F(TrainingCli, ACheckpointOfAnotherNetworkIsRefused) {
   const std::string r = recipe("r.yaml", "", 2);
   ASSERT_EQ(octet("train " + r + " -o " + path("o") + " -q").code, 0);

@@ -68,8 +68,10 @@ TEST(Cifar10, FolderSplitsAndNames) {
   EXPECT_EQ((*two)->get(1)->label, 2);
   EXPECT_EQ((*two)->get(2).status().code(), StatusCode::kInvalidArgument);
   std::filesystem::remove(folder / "cifar-10-batches-bin/data_batch_3.bin");
-  EXPECT_NE(open_error("cifar10:" + folder.path() + "?split=train", kNetwork).find("has no data_batch_3.bin"),
-            std::string::npos);
+  const Status incomplete = open_dataset(spec_of("cifar10:" + folder.path() + "?split=train"), kNetwork).status();
+  EXPECT_NE(incomplete.message().find("has no data_batch_3.bin"), std::string::npos) << incomplete.message();
+  EXPECT_NE(incomplete.message().find("4 of the 5 files of split 'train'"), std::string::npos);
+  EXPECT_EQ(incomplete.code(), StatusCode::kDataCorrupt);  // kNotFound would mean that there is no such split
   EXPECT_NE(open_error("cifar10:" + folder.path() + "?split=val", kNetwork).find("must be train or test"),
             std::string::npos);
 }
