@@ -33,8 +33,8 @@ struct AbsorptionOptions {
 // AdaRound (Nagel et al. 2020, arXiv 2004.10568): weights are rounded so that the layer's output stays.
 struct AdaRoundOptions {
   int iterations = 1000;
-  double warm_start = 0.2;       // share of the iterations without regulariser
-  double regularization = 0.01;  // lambda
+  double warm_start = 0.2;    // share of the iterations without regulariser
+  double regularization = 1;  // lambda
   double beta_start = 20, beta_end = 2;
   bool operator==(const AdaRoundOptions&) const = default;
 };

@@ -1,5 +1,6 @@
 #include "repair/channel_path.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "passes/constant_values.h"
@@ -78,25 +79,24 @@ std::variant<ChannelPath, std::string> channel_path(const Graph& graph, const Gr
     if (graph.is_output(value)) return std::string("its result is an output of the network");
     const std::vector<size_t> readers = readers_of(index, value);
     if (readers.empty()) return std::string("its result is read in another place than as a layer's input");
-    bool all_layers = true;
-    for (size_t r : readers) {
+    const auto other = std::find_if(readers.begin(), readers.end(), [&](size_t r) {
       const auto reader = WeightView::of(graph, r);
-      all_layers = all_layers && reader && reader->in_channels() == view->out_channels();
-    }
-    if (all_layers) {
+      return !reader || reader->in_channels() != view->out_channels();
+    });
+    if (other == readers.end()) {
       path.readers = readers;
       path.relu_only = path.through.size() == 1 && graph.nodes[path.through[0]].is("Relu");
       return path;
     }
-    const Node& node = graph.nodes[readers[0]];
+    const Node& node = graph.nodes[*other];
     if (readers.size() > 1)
       return "several nodes read its result, among them '" + node.name + "' (" + node.op_type + ")";
     const bool clip = clip_from_zero(graph, node).has_value();
     if (!clip && !is_homogeneous(graph, node))
       return "'" + node.name + "' (" + node.op_type + ") behind it does not keep factors of channels";
-    if (clip) path.clips.push_back(readers[0]);
+    if (clip) path.clips.push_back(*other);
     path.has_relu = path.has_relu || clip || node.is("Relu");
-    path.through.push_back(readers[0]);
+    path.through.push_back(*other);
     value = node.outputs[0];
   }
 }

@@ -41,7 +41,7 @@ InputProducts correlated(test::Random& random, int64_t cols, bool with_cross) {
 }
 
 RoundingProblem random_problem(test::Random& random, int64_t rows, int64_t cols, int32_t lo = -7, int32_t hi = 7,
-                               int32_t zero_point = 0) {
+                               int32_t zero_point = 0, double reach = 1.3) {
   RoundingProblem p;
   p.rows = rows;
   p.cols = cols;
@@ -52,7 +52,8 @@ RoundingProblem random_problem(test::Random& random, int64_t rows, int64_t cols,
     for (int64_t c = 0; c < cols; ++c) {
       p.scale.push_back(c < cols / 2 ? scale : scale * 0.5f);  // two groups
       p.zero_point.push_back(zero_point);
-      p.weight.push_back(static_cast<float>(random.real(-1.3, 1.3)) * scale * static_cast<float>(hi - zero_point));
+      p.weight.push_back(static_cast<float>(random.real(-reach, reach)) * scale *
+                         static_cast<float>(hi - zero_point));
     }
   }
   return p;
@@ -120,7 +121,7 @@ TEST(AdaRound, IsNeverWorseThanNearestAndMuchBetterOnAverage) {
   for (int round = 0; round < 6; ++round) {
     const int64_t cols = 20 + 9 * round, rows = 1 + 3 * round;
     const InputProducts inputs = correlated(random, cols, false);
-    const RoundingProblem p = random_problem(random, rows, cols);
+    const RoundingProblem p = random_problem(random, rows, cols, -7, 7, 0, 0.5);
     const Codes codes = adaround_rows(p, inputs, as_float(inputs.second), {}, 0, std::min<int64_t>(rows, kLanes));
     for (int64_t r = 0; r < std::min<int64_t>(rows, kLanes); ++r) {
       const double nearest = row_noise(p, inputs, nearest_row(p, r), r);
@@ -222,7 +223,7 @@ TEST(Gptq, IsNeverWorseThanNearestAndBetterOnAverage) {
   for (int round = 0; round < 30; ++round) {
     const int64_t cols = 3 + 4 * round;
     const InputProducts inputs = correlated(random, cols, false);
-    const RoundingProblem p = random_problem(random, 4, cols);
+    const RoundingProblem p = random_problem(random, 4, cols, -7, 7, 0, 0.5);
     GptqOptions options;
     options.act_order = round % 2 == 0;
     const GptqFactor factor = gptq_factor(inputs, options);
