@@ -1,5 +1,6 @@
 // Layer by layer in the order of the network: a layer's rounding answers to the inputs that the layers before it,
 // rounded already, really give.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -20,6 +21,12 @@ struct Target {
   const TensorPlan* plan;
 };
 
+int64_t times_read(const Graph& graph, ValueId id) {
+  int64_t times = graph.is_output(id) ? 1 : 0;
+  for (const Node& n : graph.nodes) times += std::count(n.inputs.begin(), n.inputs.end(), id);
+  return times;
+}
+
 // Why a node's weight keeps its nearest codes; "" fills the target.
 std::string find_target(const Graph& graph, const QuantizationPlan& plan, const NodePlan& node_plan, size_t node,
                         std::optional<Target>* out) {
@@ -35,7 +42,7 @@ std::string find_target(const Graph& graph, const QuantizationPlan& plan, const 
   if (it == plan.tensors.end() || it->second.role != TensorRole::kWeight || it->second.params.scale.empty())
     return "its weight is not quantized";
   if (!dtype_is_integer(it->second.dtype)) return "its weight has no integer codes";
-  if (it->second.readers.size() != 1) return "other nodes read the same weight";
+  if (times_read(graph, view->weight()) != 1) return "other nodes read the same weight";
   if (view->cols() > kMostInputs)
     return "it sums over " + std::to_string(view->cols()) + " inputs, more than " + std::to_string(kMostInputs);
   *out = Target{*view, &it->second};

@@ -147,6 +147,29 @@ TEST(RepairJob, GivenRangesLeaveTheNetworkAloneAndSaySo) {
   EXPECT_NE(again->notes[0].find("repair was not carried out"), std::string::npos);
 }
 
+TEST(RepairJob, AWeightThatAFloatLayerReadsTooIsNotRounded) {
+  NetBuilder b;
+  const ValueId x =
+      b.graph.add_value("x", DType::kFloat32, Shape{Dim::named("N"), Dim::of(3), Dim::of(10), Dim::of(10)});
+  b.graph.inputs = {x};
+  const ValueId v = b.conv("stem", x, 3, 16), w = b.constant("shared", {16, 16, 1, 1});
+  const ValueId kept = b.op("Conv", "kept", {v, w}), rounded = b.op("Conv", "rounded", {kept, w});
+  const Graph graph = b.finish({rounded});
+  QuantizationOptions options = four_bits({"gptq"});
+  options.skip_modules = {"kept"};
+  const RandomImages data;
+  QuantizeJob job;
+  job.calibration = &data;
+  job.images = 8;
+  const auto result = quantize_network(graph, SelectiveQuantizer(options), job);
+  ASSERT_TRUE(result.is_ok()) << result.status().message();
+  EXPECT_EQ(result->repairs[0].changed, 1);
+  EXPECT_TRUE(same_bits(test::constant_of_graph(result->prepared, "shared"), *graph.value(w).constant));
+  ASSERT_EQ(result->repairs[0].skipped.size(), 2u);
+  EXPECT_NE(result->repairs[0].skipped[1].find("other nodes read"), std::string::npos)
+      << result->repairs[0].skipped[1];
+}
+
 TEST(RepairJob, MistakesAreRefusedBeforeTheWork) {
   QuantizationOptions both = four_bits({"adaround", "gptq"});
   EXPECT_NE(run(both).status().message().find("name one of them"), std::string::npos);
