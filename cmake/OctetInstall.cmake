@@ -17,7 +17,7 @@ list(REMOVE_ITEM octet_rooms octet_training octet_training_loop)
 octet_bundle_of("${octet_rooms}" octet_bundle_objects octet_bundle_needs)
 
 # Header-only: used inside the rooms, not by those who link them.
-list(REMOVE_ITEM octet_bundle_needs nlohmann_json::nlohmann_json)
+list(REMOVE_ITEM octet_bundle_needs nlohmann_json::nlohmann_json Eigen3::Eigen)
 # What OctetConfig.cmake.in finds; a new dependency of a room must be added in both places.
 set(octet_config_knows Threads::Threads OpenMP::OpenMP_CXX JPEG::JPEG PNG::PNG ZLIB::ZLIB LibLZMA::LibLZMA yaml-cpp
   fmt::fmt octet_onnx_proto octet_dnnl)

@@ -16,6 +16,7 @@
 #include "octet/processes.h"
 #include "octet/progress.h"
 #include "octet/quantization.h"
+#include "octet/repair.h"
 #include "octet/runtime.h"
 
 namespace octet {
@@ -135,13 +136,15 @@ struct QuantizeJob {
 };
 
 struct QuantizeResult {
-  Graph prepared;  // the float graph after passes
+  Graph prepared;  // the float graph after passes and repair
   Graph quantized;
   Ranges ranges;
   QuantizationPlan plan;
   int64_t calibration_images = 0;  // as many as were really used
   double calibration_seconds = 0;
   std::vector<std::string> notes;  // about the job itself; plan.notes has those about the network
+  std::vector<RepairStep> repairs;  // what was done to `prepared`, in order
+  double repair_seconds = 0;
   std::optional<EvalReport> float_eval;
   std::optional<EvalReport> quantized_eval;
 };

@@ -19,6 +19,7 @@
 #include "octet/calibration.h"
 #include "octet/graph.h"
 #include "octet/quant_params.h"
+#include "octet/repair_options.h"
 #include "octet/status.h"
 
 namespace octet {
@@ -102,6 +103,8 @@ struct QuantizationOptions {
   // separate | float; silu, hard_swish: keep_fused_float | quantize_input | quantize_output | quantize_all; any
   // operator: float | quantize.
   std::map<std::string, std::string> mappings;
+
+  RepairOptions repair;  // carried out by quantize_network(), not by SelectiveQuantizer
 
   bool ptq_only = false;
   std::optional<QatOptions> qat;

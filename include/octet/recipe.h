@@ -15,7 +15,7 @@ namespace octet {
 // selective_quantizer_params {calibrator_w, calibrator_i, per_channel, learn_amax, skip_modules}, calib_params
 // {histogram_calib_method, percentile, num_calib_batches, verbose}; at top level also its fine-tuning block
 // `pre_launch_callbacks_list: - QATRecipeModificationCallback: {...}`. Octet's own keys: regime, target, rules,
-// mappings, calibration {images, batch_size}, bias, activations, symmetric.
+// mappings, calibration {images, batch_size}, repair, bias, activations, symmetric.
 //
 // What is valid but has no effect on post-training quantization is reported in options.notes.
 Result<QuantizationOptions> load_recipe(const std::string& path_or_name);

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "base/files.h"
+#include "base/text.h"
 #include "cli/commands.h"
 #include "cli/job_data.h"
 #include "cli/network_file.h"
@@ -17,7 +18,7 @@ namespace octet::cli {
 namespace {
 
 struct Options {
-  std::string model, data, eval_data, recipe, output, regime, target, ranges, plan, calibrator;
+  std::string model, data, eval_data, recipe, output, regime, target, ranges, plan, calibrator, repair;
   std::vector<std::string> skip;
   int64_t images = 0, eval_images = 0;
   int batch_size = 0;
@@ -37,6 +38,9 @@ Result<QuantizationOptions> read_recipe(const Options& o) {
   if (o.regime == "selective") q.regime = Regime::kSelective;
   if (!o.target.empty()) q.target = o.target;
   if (!o.calibrator.empty()) q.calibrator_i = o.calibrator;
+  for (const std::string& name : split(o.repair, ','))
+    if (!trim(name).empty()) OCTET_RETURN_IF_ERROR(set_repair_method(q.repair, std::string(trim(name))).at("--repair"));
+  OCTET_RETURN_IF_ERROR(check_repair_options(q.repair).at("--repair"));
   if (o.batch_size > 0) q.calib_batch_size = o.batch_size;
   return q;
 }
@@ -104,12 +108,17 @@ void print_report(const Options& o, const QuantizeResult& r, const QuantizeSumma
   fmt::print("\nnodes: {}\n", counts);
   for (const QuantizationWarning& w : s.warnings) fmt::print("note: {}\n", w.message);
   for (const std::string& n : s.notes) fmt::print("note: {}\n", n);
+  for (const RepairStep& step : s.repairs)
+    fmt::print("repair: {}: {}{}\n", step.method, step.summary,
+               step.skipped.empty() ? "" : fmt::format(" ({} left as they were, see run.json)", step.skipped.size()));
+  if (!s.repairs.empty()) fmt::print("repaired in {:.1f} s\n", s.repair_seconds);
   if (s.calibration_images > 0)
     fmt::print("calibrated on {} images in {:.1f} s; whole job {:.1f} s, peak memory {}\n", s.calibration_images,
                s.calibration_seconds, s.total_seconds, human_bytes(s.peak_memory_bytes));
   print_accuracy(s);
-  fmt::print("wrote {0}/model_int8.onnx, {0}/plan.json{1}, {0}/run.json\n", o.output,
-             o.plan.empty() ? fmt::format(", {}/ranges.json", o.output) : "");
+  fmt::print("wrote {0}/model_int8.onnx{2}, {0}/plan.json{1}, {0}/run.json\n", o.output,
+             o.plan.empty() ? fmt::format(", {}/ranges.json", o.output) : "",
+             s.repairs.empty() ? "" : fmt::format(", {}/model_repaired.onnx", o.output));
 }
 
 // The files of a finished quantization appear together, before its accuracy is measured.
@@ -117,6 +126,7 @@ Status save_all(const QuantizeResult& r, QuantizeSummary summary, bool from_plan
   const std::string& folder = summary.output_folder;
   PendingFiles files;
   OCTET_RETURN_IF_ERROR(stage_onnx(r.quantized, folder + "/model_int8.onnx", &files));
+  if (!r.repairs.empty()) OCTET_RETURN_IF_ERROR(stage_onnx(r.prepared, folder + "/model_repaired.onnx", &files));
   if (!from_plan) OCTET_RETURN_IF_ERROR(files.add(folder + "/ranges.json", ranges_to_json(r.ranges)));
   OCTET_RETURN_IF_ERROR(files.add(folder + "/plan.json", plan_to_json(r.plan)));
   summary.notes.emplace_back(
@@ -137,6 +147,8 @@ QuantizeSummary summarize(const Options& o, const QuantizationOptions& q, const 
   s.target = o.plan.empty() ? q.target : r.plan.target;
   s.calibration_images = r.calibration_images;
   s.calibration_seconds = r.calibration_seconds;
+  s.repairs = r.repairs;
+  s.repair_seconds = r.repair_seconds;
   s.float_eval = r.float_eval;
   s.quantized_eval = r.quantized_eval;
   if (r.float_eval && r.quantized_eval && !r.float_eval->predictions.empty())
@@ -157,10 +169,9 @@ QuantizeSummary summarize(const Options& o, const QuantizationOptions& q, const 
 Status refuse_beside_plan(const Options& o) {
   if (o.plan.empty()) return Status::ok();
   const std::pair<const char*, bool> others[] = {
-      {"--recipe", !o.recipe.empty()}, {"--regime", !o.regime.empty()},
-      {"--target", !o.target.empty()}, {"--calibrator", !o.calibrator.empty()},
-      {"--skip", !o.skip.empty()},     {"--ranges", !o.ranges.empty()},
-      {"--images", o.images > 0},      {"--batch-size", o.batch_size > 0}};
+      {"--recipe", !o.recipe.empty()},         {"--regime", !o.regime.empty()}, {"--target", !o.target.empty()},
+      {"--calibrator", !o.calibrator.empty()}, {"--skip", !o.skip.empty()},     {"--ranges", !o.ranges.empty()},
+      {"--repair", !o.repair.empty()},         {"--images", o.images > 0},      {"--batch-size", o.batch_size > 0}};
   for (const auto& [name, given] : others)
     if (given)
       return invalid_argument(std::string("--plan uses the plan to the letter, so ") + name +
@@ -170,11 +181,13 @@ Status refuse_beside_plan(const Options& o) {
 
 // Calibration is what --ranges replaces.
 Status refuse_beside_ranges(const Options& o) {
-  if (o.ranges.empty() || (o.images == 0 && o.batch_size == 0 && o.calibrator.empty())) return Status::ok();
+  if (o.ranges.empty() || (o.images == 0 && o.batch_size == 0 && o.calibrator.empty() && o.repair.empty()))
+    return Status::ok();
   return invalid_argument(std::string("--ranges replaces calibration, so ") +
-                          (o.images > 0       ? "--images"
-                           : o.batch_size > 0 ? "--batch-size"
-                                              : "--calibrator") +
+                          (o.images > 0        ? "--images"
+                           : o.batch_size > 0  ? "--batch-size"
+                           : !o.repair.empty() ? "--repair"
+                                               : "--calibrator") +
                           " would have no effect; leave one of the two away");
 }
 
@@ -251,6 +264,8 @@ void add_quantize(CLI::App& app, std::shared_ptr<Common> common) {
   cmd->add_option("--calibrator", o->calibrator,
                   "for activations: max, percentile, entropy, mse, auto; overrides the recipe")
       ->check(CLI::IsMember({"max", "percentile", "entropy", "mse", "auto", "histogram"}));
+  cmd->add_option("--repair", o->repair,
+                  "repair methods, with commas: " + octet::join(repair_method_names(), ", ") + "; beside the recipe's");
   cmd->add_option("--skip", o->skip, "keep the nodes with this name or glob in float (repeatable)");
   cmd->add_option("--ranges", o->ranges, "use this (edited) ranges.json instead of calibrating");
   cmd->add_option("--plan", o->plan,

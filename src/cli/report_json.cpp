@@ -111,6 +111,10 @@ std::string quantize_json(const QuantizeSummary& s) {
   for (const QuantizationWarning& w : s.warnings)
     j["warnings"].push_back({{"node", w.node}, {"tensor", w.tensor}, {"message", w.message}});
   j["notes"] = s.notes;
+  if (!s.repairs.empty()) j["repair_seconds"] = s.repair_seconds;
+  for (const RepairStep& r : s.repairs)
+    j["repairs"].push_back(
+        {{"method", r.method}, {"changed", r.changed}, {"summary", r.summary}, {"skipped", r.skipped}});
   if (s.epochs.empty()) return j.dump(2, ' ', false, Json::error_handler_t::replace);
   j["recipe_changes"] = Json::array();
   for (const RecipeChange& c : s.recipe_changes)

@@ -25,6 +25,8 @@ struct QuantizeSummary {
   std::map<std::string, int64_t> decisions;  // node decision -> number of nodes
   std::vector<QuantizationWarning> warnings;
   std::vector<std::string> notes;
+  std::vector<RepairStep> repairs;
+  double repair_seconds = 0;
   // Of `octet qat`, whose quantized_eval is the fine-tuned network's.
   std::optional<EvalReport> ptq_eval;
   std::vector<RecipeChange> recipe_changes;

@@ -6,6 +6,7 @@
 #include "passes/pass.h"
 #include "pipeline/guard.h"
 #include "pipeline/image_runner.h"
+#include "pipeline/repair_images.h"
 #include "quantization/plan_check.h"
 #include "quantization/target.h"
 
@@ -119,6 +120,71 @@ Status guard_layers(const SelectiveQuantizer& quantizer, const QuantizeJob& job,
   return Status::ok();
 }
 
+// The images that the repair methods see: as many as it asks for, else those of the calibration.
+std::unique_ptr<RepairHost> open_repair_host(const SelectiveQuantizer& quantizer, const QuantizeJob& job,
+                                             QuantizeResult* result) {
+  const int64_t fixed = fixed_batch(result->prepared);
+  std::vector<std::string> notes;  // calibration says the same
+  int64_t n = choose_images(job, quantizer.options(), fixed, &notes);
+  if (const int64_t asked = quantizer.options().repair.images; asked > 0)
+    n = std::max(std::min(asked, job.calibration->size()), std::max<int64_t>(1, fixed));
+  return repair_host(result->prepared, *job.calibration, deterministic_subset(job.calibration->size(), n, 0),
+                     job.run);
+}
+
+// Whether there is something to repair; a sentence where it is asked for and cannot be.
+Result<bool> repairs(const SelectiveQuantizer& quantizer, const QuantizeJob& job, QuantizeResult* result) {
+  if (!quantizer.options().repair.any()) return false;
+  if (job.ranges) {
+    result->notes.emplace_back(
+        "the recipe's repair was not carried out: ranges from an earlier run belong to the network as it is");
+    return false;
+  }
+  if (job.run.processes != nullptr && job.run.processes->size() > 1)
+    return unsupported("repair runs in one process; quantize first, and go on with the repaired network it writes");
+  if (job.calibration == nullptr) return invalid_argument("repair needs calibration images: give --data");
+  return true;
+}
+
+class StopWatch {
+ public:
+  explicit StopWatch(double* seconds) : seconds_(seconds), begin_(std::chrono::steady_clock::now()) {}
+  ~StopWatch() { *seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(); }
+
+ private:
+  double* seconds_;
+  std::chrono::steady_clock::time_point begin_;
+};
+
+Status repair_before_calibration(const SelectiveQuantizer& quantizer, const QuantizeJob& job,
+                                 QuantizeResult* result) {
+  const RepairOptions& options = quantizer.options().repair;
+  OCTET_ASSIGN(const bool wanted, repairs(quantizer, job, result));
+  if (!wanted || !options.before_calibration()) return Status::ok();
+  const StopWatch watch(&result->repair_seconds);
+  OCTET_ASSIGN(result->repairs,
+               repair_float_network(result->prepared, options, *open_repair_host(quantizer, job, result)));
+  return Status::ok();
+}
+
+// Rounded weights and corrected biases make another network, with the ranges of the old one.
+Status repair_after_calibration(const Graph& original, const SelectiveQuantizer& quantizer, const QuantizeJob& job,
+                                QuantizeResult* result) {
+  const RepairOptions& options = quantizer.options().repair;
+  if (job.ranges || !options.after_calibration()) return Status::ok();
+  const StopWatch watch(&result->repair_seconds);
+  // Batch normalization says nothing any more of channels whose scale or bias was changed.
+  const auto moments =
+      result->repairs.empty() ? batch_norm_moments(original) : std::map<std::string, ChannelMoments>();
+  OCTET_ASSIGN(const std::vector<RepairStep> steps,
+               repair_quantized_network(result->prepared, quantizer, result->plan, options,
+                                        *open_repair_host(quantizer, job, result), moments));
+  result->repairs.insert(result->repairs.end(), steps.begin(), steps.end());
+  result->ranges.fingerprint = graph_fingerprint(result->prepared);
+  OCTET_ASSIGN(result->plan, quantizer.finish(result->prepared, result->ranges));
+  return Status::ok();
+}
+
 }  // namespace
 
 Result<Graph> simplify_network(const Graph& graph) {
@@ -141,9 +207,11 @@ Result<QuantizeResult> quantize_network(const Graph& graph, const SelectiveQuant
                              "', which is not built in; it is used as it stands." +
                              did_you_mean(result.plan.target, targets));
   } else {
+    OCTET_RETURN_IF_ERROR(repair_before_calibration(quantizer, job, &result));
     OCTET_RETURN_IF_ERROR(calibrate_step(quantizer, job, &result));
     OCTET_ASSIGN(result.plan, quantizer.finish(result.prepared, result.ranges));
     OCTET_RETURN_IF_ERROR(guard_layers(quantizer, job, &result));
+    OCTET_RETURN_IF_ERROR(repair_after_calibration(graph, quantizer, job, &result));
     OCTET_RETURN_IF_ERROR(take_ranges_of_first(quantizer, job, &result));
   }
   OCTET_ASSIGN(result.quantized, quantizer.quantize_module(result.prepared, result.plan));

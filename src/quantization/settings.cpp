@@ -171,6 +171,7 @@ Status check_options(const QuantizationOptions& options) {
     const Status status = check_rule(rule);
     if (!status.is_ok()) return rule.place.empty() ? status : status.at(rule.place);
   }
+  OCTET_RETURN_IF_ERROR(check_repair_options(options.repair).at("repair"));
   if (options.regime == Regime::kNaive && !(options.rules.empty() && options.skip_modules.empty()))
     return invalid_argument(
         "the naive regime makes no exceptions, so it takes neither rules nor skip_modules; use regime hybrid or "

@@ -8,6 +8,7 @@
 #include "quantization/settings.h"
 #include "quantization/target.h"
 #include "recipe/quantization_keys.h"
+#include "recipe/recipe_repair.h"
 #include "recipe/recipe_rules.h"
 #include "yaml/yaml_reader.h"
 
@@ -124,6 +125,7 @@ Status read_own_keys(YamlMap& map, QuantizationOptions* options) {
     OCTET_ASSIGN(options->symmetric, symmetric->as_bool());
   }
   if (const YamlNode* node = map.find("calibration")) OCTET_RETURN_IF_ERROR(read_calibration(*node, options));
+  if (const YamlNode* node = map.find("repair")) OCTET_RETURN_IF_ERROR(read_repair(*node, &options->repair));
   if (const YamlNode* node = map.find("mappings")) OCTET_RETURN_IF_ERROR(read_mappings(*node, options));
   const YamlNode* rules = map.find("rules");
   if (rules == nullptr) return Status::ok();

@@ -82,6 +82,27 @@ std::string selective_block(const QuantizationOptions& o) {
   return y;
 }
 
+std::string repair_block(const RepairOptions& r) {
+  if (!r.any() && r.images == 0) return "";
+  std::string y = "repair:\n";
+  if (r.smooth_quant) y += "  smooth_quant: {alpha: " + number(r.smooth_quant->alpha) + "}\n";
+  if (r.cross_layer_equalization)
+    y += "  cross_layer_equalization: {max_clipped: " + number(r.cross_layer_equalization->max_clipped) + "}\n";
+  if (r.bias_absorption) y += "  bias_absorption: {deviations: " + number(r.bias_absorption->deviations) + "}\n";
+  if (r.adaround)
+    y += "  adaround: {iterations: " + std::to_string(r.adaround->iterations) +
+         ", warm_start: " + number(r.adaround->warm_start) +
+         ", regularization: " + number(r.adaround->regularization) +
+         ", beta_start: " + number(r.adaround->beta_start) + ", beta_end: " + number(r.adaround->beta_end) + "}\n";
+  if (r.gptq)
+    y += "  gptq: {damping: " + number(r.gptq->damping) + ", act_order: " + boolean(r.gptq->act_order) + "}\n";
+  if (r.bias_correction)
+    y += std::string("  bias_correction: {method: ") + (r.bias_correction->analytic ? "analytic" : "empirical") +
+         "}\n";
+  if (r.images > 0) y += "  images: " + std::to_string(r.images) + "\n";
+  return y;
+}
+
 }  // namespace
 
 std::string recipe_to_yaml(const QuantizationOptions& o) {
@@ -98,6 +119,7 @@ std::string recipe_to_yaml(const QuantizationOptions& o) {
   if (o.symmetric) y += "symmetric: " + boolean(*o.symmetric) + "\n";
   if (!o.mappings.empty()) y += "mappings:\n";
   for (const auto& [pattern, treatment] : o.mappings) y += "  " + quoted(pattern) + ": " + quoted(treatment) + "\n";
+  y += repair_block(o.repair);
   if (!o.rules.empty()) y += "rules:\n";
   for (const QuantizationRule& rule : o.rules) y += rule_line(rule);
   if (o.qat) y += qat_block(*o.qat);

@@ -47,6 +47,11 @@ inline void expect_refusal(const Outcome& out, int code, const std::vector<std::
     EXPECT_NE(out.text.find(word), std::string::npos) << "'" << word << "' not in: " << out.text;
 }
 
+inline std::string read_text(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
 class Cli : public ::testing::Test {
  protected:
   void SetUp() override {

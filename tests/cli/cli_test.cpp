@@ -185,6 +185,28 @@ TEST_F(Cli, ARecipeFromAPipe) {
   EXPECT_EQ(load_plan(path("out/plan.json"))->regime, Regime::kNaive);
 }
 
+TEST_F(Cli, RepairIsReportedAndItsNetworkIsKept) {
+  const std::string repair = " --repair 'cross_layer_equalization, bias_correction'";
+  const Outcome out =
+      octet("quantize " + model_ + " --data " + data() + " --images 24" + repair + " -o " + path("a"));
+  ASSERT_EQ(out.code, 0) << out.text;
+  for (const char* words :
+       {"repair: cross_layer_equalization: ", "repair: bias_correction: ", "a/model_repaired.onnx"})
+    EXPECT_NE(out.text.find(words), std::string::npos) << out.text;
+  EXPECT_NE(read_text(path("a/run.json")).find("\"repairs\""), std::string::npos);
+  const Outcome again = octet("quantize " + path("a/model_repaired.onnx") + " --ranges " + path("a/ranges.json") +
+                              " --eval-data " + data() + " -o " + path("b"));
+  ASSERT_EQ(again.code, 0) << again.text;
+  EXPECT_EQ(read_text(path("a/plan.json")), read_text(path("b/plan.json")));
+  expect_refusal(octet("quantize " + model_ + " --data " + data() + " --repair adaruond -o " + path("c")), 2,
+                 {"--repair", "adaround"});
+  expect_refusal(octet("quantize " + model_ + " --data " + data() + " --repair gptq,adaround -o " + path("c")), 2,
+                 {"--repair", "name one"});
+  expect_refusal(
+      octet("quantize " + model_ + " --ranges " + path("a/ranges.json") + " --repair gptq -o " + path("c")), 2,
+      {"--ranges", "--repair"});
+}
+
 TEST_F(Cli, MissingFile) { expect_refusal(octet("eval nowhere.onnx --data " + data()), 3, {"nowhere.onnx"}); }
 
 TEST_F(Cli, NotAnOnnxFile) {

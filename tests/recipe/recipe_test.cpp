@@ -45,6 +45,61 @@ TEST(Recipe, TheFineTuningKeysLoadWithoutTheirList) {
   EXPECT_NE(error("batch_size_diviser: 2\n").find("batch_size_divisor"), std::string::npos);
 }
 
+TEST(Recipe, RepairIsAListOrAMap) {
+  const RepairOptions list = read("repair: [cross_layer_equalization, bias_correction]\n").repair;
+  EXPECT_TRUE(list.cross_layer_equalization && list.bias_correction);
+  EXPECT_FALSE(list.smooth_quant || list.bias_absorption || list.adaround || list.gptq);
+  EXPECT_TRUE(read("repair: gptq\n").repair.gptq.has_value());
+  const RepairOptions map = read(
+                                "repair:\n  adaround: {iterations: 50, regularization: 0.5}\n"
+                                "  bias_correction: {method: analytic}\n  smooth_quant:\n  bias_absorption: false\n"
+                                "  cross_layer_equalization: true\n  images: 7\n")
+                                .repair;
+  ASSERT_TRUE(map.adaround && map.bias_correction && map.smooth_quant && map.cross_layer_equalization);
+  EXPECT_FALSE(map.bias_absorption.has_value());
+  EXPECT_EQ(map.adaround->iterations, 50);
+  EXPECT_EQ(map.adaround->regularization, 0.5);
+  EXPECT_EQ(map.adaround->warm_start, AdaRoundOptions{}.warm_start);
+  EXPECT_TRUE(map.bias_correction->analytic);
+  EXPECT_EQ(map.images, 7);
+  EXPECT_FALSE(read("repair:\n").repair.any());
+}
+
+TEST(Recipe, RepairMistakesHaveTheirLine) {
+  const auto expect = [](const std::string& text, const std::string& place, const std::string& words) {
+    const std::string message = error(text);
+    EXPECT_NE(message.find(place), std::string::npos) << message;
+    EXPECT_NE(message.find(words), std::string::npos) << message;
+  };
+  expect("repair: [cross_layer_equalisation]\n", "r.yaml:1", "cross_layer_equalization");
+  expect("repair:\n  gptq: {dampning: 1}\n", "r.yaml:2", "damping");
+  expect("repair:\n  gptq: {damping: 0}\n", "r.yaml", "damping");
+  expect("repair:\n  gptq: maybe\n", "r.yaml:2", "true or false");
+  expect("repair:\n  gptq: [1]\n", "r.yaml:2", "map");
+  expect("repair:\n  adaruond: true\n", "r.yaml:2", "adaround");
+  expect("repair: [gptq, adaround]\n", "r.yaml", "name one of them");
+  expect("repair:\n  adaround: {iterations: 0}\n", "r.yaml", "iterations");
+  expect("repair:\n  adaround: {iterations: 99999999999}\n", "r.yaml:2", "too large");
+  expect("repair:\n  smooth_quant: {alpha: -0.1}\n", "r.yaml", "alpha");
+  expect("repair:\n  bias_correction: {method: magic}\n", "r.yaml:2", "empirical or analytic");
+  expect("repair:\n  images: -1\n", "r.yaml:2", "negative");
+  expect("repair: [{a: b}]\n", "r.yaml", "text");
+}
+
+TEST(Recipe, RepairSurvivesTheRoundTrip) {
+  const std::string text =
+      "repair: {smooth_quant: {alpha: 0.7}, cross_layer_equalization: {max_clipped: 0.02}, bias_absorption: "
+      "{deviations: 2},"
+      " adaround: {iterations: 9, warm_start: 0.1, beta_start: 10, beta_end: 3}, bias_correction: {method: "
+      "analytic}, images: 3}\n";
+  const RepairOptions once = read(text).repair;
+  EXPECT_EQ(read(recipe_to_yaml(read(text))).repair, once);
+  const RepairOptions gptq = read("repair: {gptq: {damping: 0.1, act_order: false}}\n").repair;
+  EXPECT_FALSE(gptq.gptq->act_order);
+  EXPECT_EQ(read("repair: {gptq: {damping: 0.1, act_order: false}}\n").repair, gptq);
+  EXPECT_EQ(recipe_to_yaml(read("regime: naive\n")).find("repair"), std::string::npos);
+}
+
 TEST(Recipe, AWholeTrainingRecipeIsReadForItsQuantizationBlock) {
   const std::string training = "defaults:\n  - training_hyperparams: x\n  - _self_\narchitecture: resnet18\n";
   const QuantizationOptions o = read(training + "quantization_params:\n  ptq_only: True\n");

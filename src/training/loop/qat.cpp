@@ -30,6 +30,13 @@ Result<QatResult> quantization_aware_training(const Graph& graph, const Selectiv
   if (job.on_calibrated) job.on_calibrated(result.ptq);
   if (result.ptq.plan.tensors.empty())
     return invalid_argument("nothing of this network is quantized, so there is nothing to fine-tune for");
+  if (!result.ptq.repairs.empty() && job.train.recipe.batch_norm.given && has_batch_norm(graph))
+    return invalid_argument(
+        "a repaired network has no batch norms left to train; leave 'repair' or 'batch_norm' away");
+  Graph teacher = result.ptq.prepared;
+  if (!result.ptq.repairs.empty()) {
+    OCTET_ASSIGN(teacher, simplify_network(graph));  // repaired weights may be rounded
+  }
   TrainJob train = job.train;
   const bool has_ranges = !result.ptq.ranges.tensors.empty();
   Graph unfolded;
@@ -40,7 +47,7 @@ Result<QatResult> quantization_aware_training(const Graph& graph, const Selectiv
   train.graph = keeps_norms ? &unfolded : &result.ptq.prepared;
   train.plan = &result.ptq.plan;
   train.ranges = has_ranges ? &result.ptq.ranges : nullptr;
-  train.teacher = &result.ptq.prepared;
+  train.teacher = &teacher;
   train.recipe.for_qat = true;
   OCTET_ASSIGN(result.trained, train_network(train));
   if (keeps_norms) {
