@@ -47,7 +47,8 @@ Status calibrate_step(const SelectiveQuantizer& quantizer, const QuantizeJob& jo
   const std::vector<int64_t> images = deterministic_subset(job.calibration->size(), n, 0);
   const auto begin = std::chrono::steady_clock::now();
   std::map<std::string, TensorStatistics> own;
-  std::map<std::string, TensorStatistics>& statistics = job.statistics != nullptr ? *job.statistics : own;
+  std::map<std::string, TensorStatistics>& statistics =
+      job.statistics != nullptr ? (*job.statistics)[graph_fingerprint(result->prepared)] : own;
   std::vector<std::string> missing;
   for (const std::string& tensor : decisions.tensors_to_observe())
     if (statistics.count(tensor) == 0) missing.push_back(tensor);

@@ -138,7 +138,7 @@ class Search {
     s.folder = job_.folder;
     s.name = "layers/" + digest(recipe_to_yaml(options)) + "-";
     s.run = job_.run;
-    return measure_sensitivity(trials_.graph(), SelectiveQuantizer(options), s);
+    return measure_sensitivity(now.prepared, SelectiveQuantizer(options), s);
   }
 
   static double noise_of(const LayerSensitivity& l) { return l.kl ? *l.kl : std::pow(10, -l.output_sqnr_db / 10); }

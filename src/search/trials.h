@@ -35,7 +35,6 @@ class Trials {
   const std::vector<SearchTrial>& all() const { return all_; }
   SearchTrial& operator[](size_t trial) { return all_[trial]; }
   SavedState& state() { return state_; }
-  const Graph& graph() const { return graph_; }
   const Graph& prepared() const { return prepared_; }
   const Dataset& calibration() const { return *job_.calibration; }
   double float_score() const { return float_score_; }
@@ -63,7 +62,7 @@ class Trials {
   const Dataset* evaluation_ = nullptr;
   std::unique_ptr<Dataset> shuffled_;
   Graph prepared_;
-  std::map<std::string, TensorStatistics> statistics_;
+  std::map<std::string, std::map<std::string, TensorStatistics>> statistics_;
   SavedState state_;
   ScoreKind kind_ = ScoreKind::kTop1;
   EvalReport float_report_;
