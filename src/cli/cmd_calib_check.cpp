@@ -48,7 +48,7 @@ void print_outliers(const CalibCheckReport& r, size_t rows, double z) {
                fmt::format("{:.4g}", o.amax), fmt::format("{:.4g}", o.typical), std::to_string(o.tensors),
                o.nonfinite ? "NaN or infinity" : shorten(o.tensor, 40)});
   }
-  fmt::print("\n{} images stand out\n{}", r.outliers.size(), table.to_string());
+  fmt::print("\nimages that stand out: {}\n{}", r.outliers.size(), table.to_string());
 }
 
 void print_drift(const CalibCheckReport& r, size_t rows) {

@@ -110,7 +110,7 @@ TEST_F(SearchCli, CalibCheckNamesTheOddImage) {
   ASSERT_EQ(j["outliers"].size(), 1u) << json.text;
   EXPECT_EQ(j["outliers"][0]["image"], 17);
   EXPECT_FALSE(j["drift"]["drifted"].get<bool>()) << "one image is no drift";
-  EXPECT_NE(text.text.find("1 images stand out"), std::string::npos) << text.text;
+  EXPECT_NE(text.text.find("images that stand out: 1"), std::string::npos) << text.text;
 }
 
 TEST_F(SearchCli, ExplainTellsAPlanInWords) {
