@@ -101,16 +101,27 @@ SearchTrial with_layers(const SearchTrial& start, const std::vector<const LayerS
   return t;
 }
 
+std::vector<ActivationCalibrator> activation_calibrators() {
+  return {{"max", std::nullopt},
+          {"percentile", std::nullopt},
+          {"percentile", 99.9},
+          {"entropy", std::nullopt},
+          {"mse", std::nullopt}};
+}
+
 SearchTrial with_calibrators(const SearchTrial& start, const std::vector<LayerCalibrator>& layers) {
   SearchTrial t = trial_of(start.name + "; " + count_of(layers.size(), "layer") + " with another calibrator",
                            start.options, "calibrators");
   allow_rules(&t.options);
   for (const LayerCalibrator& l : layers) {
-    t.nodes.push_back(l.node);
-    QuantizationRule rule;
-    rule.name = l.node;
-    rule.calibrator_i = l.calibrator;
-    t.options.rules.push_back(std::move(rule));
+    t.nodes.push_back(l.layer->node);
+    for (const std::string& node : l.layer->skip) {  // the nodes that read codes
+      QuantizationRule rule;
+      rule.name = node;
+      rule.calibrator_i = l.calibrator.method;
+      rule.percentile = l.calibrator.percentile;
+      t.options.rules.push_back(std::move(rule));
+    }
   }
   return t;
 }

@@ -1,6 +1,7 @@
 // What a search tries: recipes for the whole network, and changes of one.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,9 +22,17 @@ std::vector<SearchTrial> block_candidates(const SearchTrial& start, const Target
 // `start` with these layers, skipped or in another precision ("": in float), by exact names.
 SearchTrial with_layers(const SearchTrial& start, const std::vector<const LayerSensitivity*>& layers,
                         const std::string& precision);
-// `start` with a calibrator of its own for each of these layers.
+// How the range of an activation is chosen.
+struct ActivationCalibrator {
+  std::string method;
+  std::optional<double> percentile;  // absent: the recipe's
+};
+std::vector<ActivationCalibrator> activation_calibrators();
+
+// `start` with calibrators of their own for what these layers read, inside of their blocks too.
 struct LayerCalibrator {
-  std::string node, calibrator;
+  const LayerSensitivity* layer = nullptr;
+  ActivationCalibrator calibrator;
 };
 SearchTrial with_calibrators(const SearchTrial& start, const std::vector<LayerCalibrator>& layers);
 

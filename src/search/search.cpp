@@ -18,7 +18,7 @@ namespace {
 constexpr int64_t kFirstRound = 512, kRoundFactor = 4;  // images
 constexpr size_t kLeastSurvivors = 4;
 constexpr double kEqualCost = 0.02;     // costs within 2 % are taken as equal: what a repeated measurement differs by
-constexpr int64_t kNoiseImages = 32;    // of the sweeps over layers
+constexpr int64_t kNoiseImages = 16;    // of the sweeps over layers
 constexpr double kClearlyBetter = 0.9;  // noise of another calibrator, of the present one's
 constexpr double kMostOfTheNoise = 0.95;
 
@@ -149,21 +149,26 @@ class Search {
     if (trials_.out_of_budget()) return Status::ok();
     const Result<SensitivityReport> now = layers_of(start.options, false);
     if (!now.is_ok()) return ignore_missing(now.status());
-    std::map<std::string, std::pair<double, std::string>> least;  // node -> noise, calibrator
-    for (const LayerSensitivity& l : now->layers) least[l.node] = {kClearlyBetter * noise_of(l), ""};
-    for (const char* calibrator : {"max", "percentile", "entropy", "mse"}) {
+    std::vector<double> least;  // by layer of `now`
+    std::vector<std::optional<ActivationCalibrator>> choice(now->layers.size());
+    for (const LayerSensitivity& l : now->layers) least.push_back(kClearlyBetter * noise_of(l));
+    for (const ActivationCalibrator& calibrator : activation_calibrators()) {
       QuantizationOptions options = start.options;
-      options.calibrator_i = calibrator;
+      options.calibrator_i = calibrator.method;
+      if (calibrator.percentile) options.percentile = *calibrator.percentile;
       OCTET_ASSIGN(const SensitivityReport other, layers_of(options, false));
-      for (const LayerSensitivity& l : other.layers) {
-        const auto it = least.find(l.node);
-        if (it != least.end() && noise_of(l) < it->second.first) it->second = {noise_of(l), calibrator};
+      std::map<std::string, double> noise;
+      for (const LayerSensitivity& l : other.layers) noise[l.node] = noise_of(l);
+      for (size_t l = 0; l < least.size(); ++l) {
+        const auto it = noise.find(now->layers[l].node);
+        if (it == noise.end() || it->second >= least[l]) continue;
+        least[l] = it->second;
+        choice[l] = calibrator;
       }
     }
     std::vector<LayerCalibrator> changes;  // worst layers first, as the report has them
-    for (const LayerSensitivity& l : now->layers)
-      if (const std::string& calibrator = least[l.node].second; !calibrator.empty())
-        changes.push_back({l.node, calibrator});
+    for (size_t l = 0; l < least.size(); ++l)
+      if (choice[l]) changes.push_back({&now->layers[l], *choice[l]});
     for (size_t n = changes.size(); n > 0; n = n > 3 ? n / 3 : 0)
       OCTET_RETURN_IF_ERROR(
           attempt(with_calibrators(start, {changes.begin(), changes.begin() + static_cast<int64_t>(n)})).status());
