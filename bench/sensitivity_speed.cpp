@@ -79,8 +79,8 @@ Status run(const Options& o) {
   OCTET_ASSIGN(std::unique_ptr<BaseNetwork> made, BaseNetwork::create(q.prepared));
   const std::shared_ptr<const BaseNetwork> base = std::move(made);
   std::vector<std::unique_ptr<Variant>> variants;
-  for (const Graph& variant : graphs) {
-    OCTET_ASSIGN(std::unique_ptr<Variant> v, Variant::create(base, variant));
+  for (const DecisionUnit& unit : units) {
+    OCTET_ASSIGN(std::unique_ptr<Variant> v, Variant::of_unit(base, quantizer, q.plan, unit));
     variants.push_back(std::move(v));
   }
   const double preparing = seconds_since(begin);

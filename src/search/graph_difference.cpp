@@ -45,12 +45,26 @@ class Difference {
 
   Result<GraphDifference> run() {
     match();
+    return grow();
+  }
+
+  // For a variant that is the base itself.
+  Result<GraphDifference> around(const std::set<std::string>& nodes) {
+    partner_.resize(base_.nodes.size());
+    for (size_t n = 0; n < base_.nodes.size(); ++n) {
+      partner_[n] = static_cast<int64_t>(n);
+      in_part_[n] = nodes.count(base_.nodes[n].name) != 0;
+    }
+    return grow();
+  }
+
+ private:
+  Result<GraphDifference> grow() {
     while (take_groups() | take_makers() | take_between()) {
     }
     return build();
   }
 
- private:
   static bool variable(const Graph& graph, ValueId id) { return id != kNoValue && !graph.is_constant(id); }
 
   bool same_values(const std::vector<ValueId>& a, const std::vector<ValueId>& b) const {
@@ -206,6 +220,13 @@ class Difference {
 Result<GraphDifference> graph_difference(const Graph& base, const std::vector<std::vector<std::string>>& groups,
                                          const Graph& variant) {
   return Difference(base, groups, variant).run();
+}
+
+Result<GraphDifference> graph_part(const Graph& graph, const std::vector<std::vector<std::string>>& groups,
+                                   const std::set<std::string>& nodes) {
+  for (const std::string& name : nodes)
+    if (graph.find_node(name) == nullptr) return not_found("there is no node '" + name + "'");
+  return Difference(graph, groups, graph).around(nodes);
 }
 
 }  // namespace octet

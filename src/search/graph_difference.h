@@ -24,4 +24,9 @@ struct GraphDifference {
 Result<GraphDifference> graph_difference(const Graph& base, const std::vector<std::vector<std::string>>& groups,
                                          const Graph& variant);
 
+// The part of a graph around some of its nodes, cut in the same way: these nodes, what lies between them, and whole
+// groups. kNotFound when there is no such node.
+Result<GraphDifference> graph_part(const Graph& graph, const std::vector<std::vector<std::string>>& groups,
+                                   const std::set<std::string>& nodes);
+
 }  // namespace octet

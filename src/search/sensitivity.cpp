@@ -111,10 +111,6 @@ class Measurement {
     return all;
   }
 
-  Result<Graph> only(const DecisionUnit& unit) const {
-    return quantizer_.quantize_module(report_.prepared, plan_of_unit(report_.plan, unit));
-  }
-
   Result<std::shared_ptr<const BaseNetwork>> base_of(const Graph& graph) const {
     OCTET_ASSIGN(std::unique_ptr<BaseNetwork> base, BaseNetwork::create(graph));
     return std::shared_ptr<const BaseNetwork>(std::move(base));
@@ -132,12 +128,13 @@ class Measurement {
       state_.set(u.node, "sqnr", f.outputs.sqnr_db());
       if (classes) state_.set(u.node, "kl", f.kl);
     };
-    return sweep_saving(missing, {.base = base,
-                                  .make = [this](const DecisionUnit& u) { return only(u); },
-                                  .data = job_.quantize.calibration,
-                                  .images = images_,
-                                  .options = options,
-                                  .store = store});
+    return sweep_saving(
+        missing, {.base = base,
+                  .make = [&](const DecisionUnit& u) { return Variant::of_unit(base, quantizer_, report_.plan, u); },
+                  .data = job_.quantize.calibration,
+                  .images = images_,
+                  .options = options,
+                  .store = store});
   }
 
   // The types that a node of the unit reads with that role; "" when it has none.
@@ -199,10 +196,11 @@ class Measurement {
     return worst;
   }
 
-  Result<Graph> all_but(const DecisionUnit& unit) const {
+  Result<std::unique_ptr<Variant>> all_but(const DecisionUnit& unit, std::shared_ptr<const BaseNetwork> base) const {
     const SelectiveQuantizer other(skip_units(quantizer_.options(), {unit}));
     OCTET_ASSIGN(const QuantizationPlan plan, other.finish(report_.prepared, report_.ranges));
-    return other.quantize_module(report_.prepared, plan);
+    OCTET_ASSIGN(const Graph graph, other.quantize_module(report_.prepared, plan));
+    return Variant::create(std::move(base), graph);
   }
 
   // The score of a network, and of the float one where that is needed to tell.
@@ -228,7 +226,7 @@ class Measurement {
     if (!complete) OCTET_RETURN_IF_ERROR(score_whole_networks(kind, quantized, images, options));
     OCTET_ASSIGN(const std::shared_ptr<const BaseNetwork> exact, base_of(report_.prepared));
     UnitSweep how{.base = exact,
-                  .make = [this](const DecisionUnit& u) { return only(u); },
+                  .make = [&](const DecisionUnit& u) { return Variant::of_unit(exact, quantizer_, report_.plan, u); },
                   .data = evaluation_,
                   .images = images,
                   .options = options,
@@ -236,7 +234,7 @@ class Measurement {
                                const VariantFigures& f) { state_.set(u.node, "alone", score(kind, f)); }};
     OCTET_RETURN_IF_ERROR(sweep_saving(no_alone, how));
     how.options.stage = "all but one";
-    how.make = [this](const DecisionUnit& u) { return all_but(u); };
+    how.make = [&](const DecisionUnit& u) { return all_but(u, how.base); };
     how.store = [&](const DecisionUnit& u, const VariantFigures& f) {
       state_.set(u.node, "without", score(kind, f));
     };

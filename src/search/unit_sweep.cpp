@@ -14,8 +14,7 @@ Result<SweepFigures> sweep_chunk(const std::vector<const DecisionUnit*>& units, 
                                  const UnitSweep& how) {
   std::vector<std::unique_ptr<Variant>> variants;
   for (size_t u = begin; u < end; ++u) {
-    OCTET_ASSIGN(const Graph variant, how.make(*units[u]));
-    OCTET_ASSIGN(std::unique_ptr<Variant> v, Variant::create(how.base, variant));
+    OCTET_ASSIGN(std::unique_ptr<Variant> v, how.make(*units[u]));
     variants.push_back(std::move(v));
   }
   SweepOptions options = how.options;

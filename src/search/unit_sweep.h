@@ -13,7 +13,7 @@ namespace octet {
 struct UnitSweep {
   const Graph* graph = nullptr;  // that the images fit
   std::shared_ptr<const BaseNetwork> base;
-  std::function<Result<Graph>(const DecisionUnit&)> make;  // the variant of a unit
+  std::function<Result<std::unique_ptr<Variant>>(const DecisionUnit&)> make;
   const Dataset* data = nullptr;
   std::vector<int64_t> images;
   SweepOptions options;

@@ -1,5 +1,7 @@
 #include "search/variant.h"
 
+#include <set>
+
 #include "passes/pass.h"
 #include "search/graph_difference.h"
 
@@ -30,6 +32,42 @@ Result<std::unique_ptr<Variant>> Variant::create(std::shared_ptr<const BaseNetwo
   if (!d.part.nodes.empty()) {
     OCTET_ASSIGN(variant->part_, Executor::create(d.part));
   }
+  variant->rest_ = whole.continuation(d.changed, d.replaced);
+  variant->base_ = std::move(base);
+  return variant;
+}
+
+namespace {
+
+// What of the plan concerns a part of its graph; scales that a tensor has from another one become its own.
+QuantizationPlan plan_for_part(const QuantizationPlan& plan, const Graph& part) {
+  QuantizationPlan local = plan;
+  for (auto& [name, t] : local.tensors)
+    if (const QuantParams* params = plan.params_of(name); params != nullptr && !t.same_as.empty()) {
+      t.params = *params;
+      t.same_as.clear();
+    }
+  std::erase_if(local.tensors,
+                [&](const auto& t) { return t.second.readers.empty() || part.find_value(t.first) == kNoValue; });
+  std::erase_if(local.nodes, [&](const NodePlan& n) { return part.find_node(n.name) == nullptr; });
+  return local;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Variant>> Variant::of_unit(std::shared_ptr<const BaseNetwork> base,
+                                                  const SelectiveQuantizer& quantizer, const QuantizationPlan& plan,
+                                                  const DecisionUnit& unit) {
+  const Executor& whole = base->executor();
+  const QuantizationPlan alone = plan_of_unit(plan, unit);
+  std::set<std::string> readers;
+  for (const auto& [name, t] : alone.tensors)
+    for (const TensorReader& reader : t.readers) readers.insert(reader.node);
+  OCTET_ASSIGN(const GraphDifference d, graph_part(whole.graph(), whole.step_nodes(), readers));
+  OCTET_ASSIGN(const Graph quantized, quantizer.quantize_module(d.part, plan_for_part(alone, d.part)));
+  OCTET_ASSIGN(const Graph form, executable_form(quantized));
+  auto variant = std::make_unique<Variant>();
+  OCTET_ASSIGN(variant->part_, Executor::create(form));
   variant->rest_ = whole.continuation(d.changed, d.replaced);
   variant->base_ = std::move(base);
   return variant;

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "executor/executor.h"
+#include "octet/quantization.h"
+#include "search/units.h"
 
 namespace octet {
 
@@ -34,6 +36,11 @@ class BaseNetwork {
 class Variant {
  public:
   static Result<std::unique_ptr<Variant>> create(std::shared_ptr<const BaseNetwork> base, const Graph& graph);
+  // The base with one unit quantized, as quantize_module would make it of plan_of_unit: only the unit's surroundings
+  // are looked at, so that large networks cost no more than small ones. The base is the plan's float network.
+  static Result<std::unique_ptr<Variant>> of_unit(std::shared_ptr<const BaseNetwork> base,
+                                                  const SelectiveQuantizer& quantizer, const QuantizationPlan& plan,
+                                                  const DecisionUnit& unit);
   Result<std::vector<Tensor>> run(const RunValues& base_values) const;
 
  private:

@@ -55,6 +55,23 @@ void expect_variants_are_whole_runs(const Graph& base_graph, const std::vector<G
   }
 }
 
+// The same of variants that look at the unit's surroundings only.
+void expect_local_variants_are_whole_runs(const Forms& f, const std::vector<Graph>& alone,
+                                          const std::vector<Tensor>& inputs, const std::string& what) {
+  auto made = BaseNetwork::create(f.result.prepared);
+  ASSERT_TRUE(made.is_ok()) << made.status().message();
+  const std::shared_ptr<const BaseNetwork> base = std::move(*made);
+  const auto values = base->run(inputs);
+  ASSERT_TRUE(values.is_ok()) << values.status().message();
+  for (size_t u = 0; u < f.units.size(); ++u) {
+    const auto variant = Variant::of_unit(base, f.quantizer, f.result.plan, f.units[u]);
+    ASSERT_TRUE(variant.is_ok()) << what << " " << f.units[u].node << ": " << variant.status().message();
+    const auto again = (*variant)->run(*values);
+    ASSERT_TRUE(again.is_ok()) << what << " " << f.units[u].node << ": " << again.status().message();
+    EXPECT_TRUE(test::outputs_identical(whole_run(alone[u], inputs), *again)) << what << " " << f.units[u].node;
+  }
+}
+
 // Every unit alone on the float network, and all but every unit on the quantized one.
 void expect_units_are_whole_runs(const Graph& graph, const char* target, const Dataset& data, int64_t batch) {
   const Forms f = forms_of(graph, target, data);
@@ -72,6 +89,7 @@ void expect_units_are_whole_runs(const Graph& graph, const char* target, const D
   }
   const std::vector<Tensor> inputs = test::random_inputs(f.result.prepared, 3, batch);
   expect_variants_are_whole_runs(f.result.prepared, alone, inputs, graph.name + " for " + target + ", alone");
+  expect_local_variants_are_whole_runs(f, alone, inputs, graph.name + " for " + target + ", local");
   expect_variants_are_whole_runs(f.result.quantized, without, inputs, graph.name + " for " + target + ", without");
 }
 
