@@ -153,6 +153,7 @@ class Search {
     std::vector<std::optional<ActivationCalibrator>> choice(now->layers.size());
     for (const LayerSensitivity& l : now->layers) least.push_back(kClearlyBetter * noise_of(l));
     for (const ActivationCalibrator& calibrator : activation_calibrators()) {
+      if (trials_.out_of_budget()) return Status::ok();
       QuantizationOptions options = start.options;
       options.calibrator_i = calibrator.method;
       if (calibrator.percentile) options.percentile = *calibrator.percentile;
