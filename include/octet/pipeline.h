@@ -122,6 +122,9 @@ struct QuantizeJob {
   const Dataset* evaluation = nullptr;    // null: no accuracy is measured
   int64_t images = 0;                     // calibration images; 0: what the options say
   std::optional<Ranges> ranges;           // given: no calibration
+  // Of earlier jobs with these images, by fingerprint of the prepared graph: what is there is not collected again, what
+  // is collected is added. Null: none.
+  std::map<std::string, std::map<std::string, TensorStatistics>>* statistics = nullptr;
   std::optional<QuantizationPlan> plan;   // given: neither calibration nor decisions
   // Selective regime: a layer whose own quantization leaves its output less than so many dB above the noise, measured on
   // guard_images calibration images, stays in float; a layer of 4 bits, which somebody asked for, is not judged. 0

@@ -64,6 +64,15 @@ struct TrainResult {
 // first node with such a value.
 Result<TrainResult> train_network(const TrainJob& job);
 
+// For each unit of nodes half the expected sum of (gradient times rounding error) squared, over the quantized tensors
+// that its nodes read: the diagonal Fisher estimate of the loss that rounding costs (as in arXiv 1911.03852). The
+// gradients are those of the log-likelihood of samples from the network's own distribution, so labels are not needed:
+// classes for an output [N, C], Gaussian noise of variance 1 otherwise. `graph` is float, `plan` finished for it.
+// Single-threaded apart from LibTorch's own threads; the same images give the same figures.
+Result<std::vector<double>> fisher_scores(const Graph& graph, const QuantizationPlan& plan,
+                                          const std::vector<std::vector<std::string>>& units, const Dataset& data,
+                                          const std::vector<int64_t>& images, const RunOptions& run = {});
+
 struct QatJob {
   QuantizeJob quantize;  // calibration and evaluation data, ranges or plan of an earlier run, eval options
   TrainJob train;        // recipe, device, folder, resume, run; graph, plan, ranges and teacher are filled in

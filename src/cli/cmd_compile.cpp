@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
 #include "cli/explain.h"
+#include "cli/explain_plan.h"
 #include "engine/compiler/compile.h"
 #include "kernels/cpu/features.h"
 #include "pipeline/image_runner.h"
@@ -147,9 +149,26 @@ void print_json(const Options& o, const Outcome& out) {
   fmt::print("{}\n", j.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 
-Status explain(const std::string& path, const Common& common) {
+// JSON, by its first character that counts.
+bool is_json_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  char first = 0;
+  return file >> first && first == '{';
+}
+
+Status explain_plan(const std::string& path, const Common& common, size_t rows) {
+  OCTET_ASSIGN(const QuantizationPlan plan, load_plan(path));
+  if (common.json) fmt::print("{}\n", explain_plan_json(plan));
+  else fmt::print("{}", explain_plan_text(plan, rows));
+  return Status::ok();
+}
+
+Status explain(const std::string& path, const Common& common, size_t rows) {
+  if (!is_engine_file(path) && is_json_file(path)) return explain_plan(path, common, rows);
   if (!is_engine_file(path) && std::filesystem::exists(path))
-    return invalid_argument("'" + path + "' is not a compiled engine; 'octet compile' makes one");
+    return invalid_argument("'" + path +
+                            "' is neither a compiled engine nor a plan; 'octet compile' makes the one, " +
+                            "'octet quantize' the other");
   OCTET_ASSIGN(const engine::Program program, engine::load_program(path));
   if (common.json) {
     Json j;
@@ -199,12 +218,14 @@ void add_compile(CLI::App& app, std::shared_ptr<Common> common) {
 
 void add_explain(CLI::App& app, std::shared_ptr<Common> common) {
   auto path = std::make_shared<std::string>();
-  CLI::App* cmd = app.add_subcommand("explain", "Show what a compiled engine does, group by group, and why");
-  cmd->add_option("ENGINE", *path, ".octet file of 'octet compile'")->required();
+  auto rows = std::make_shared<size_t>(0);
+  CLI::App* cmd = app.add_subcommand("explain", "Show what an engine or a plan does, and why");
+  cmd->add_option("FILE", *path, ".octet file of 'octet compile', or plan.json of 'octet quantize'")->required();
+  cmd->add_option("--rows", *rows, "nodes of a plan; 0: all");
   cmd->add_flag("--json", common->json, "print one JSON document to stdout instead of tables");
-  cmd->footer("Example: octet explain model.octet");
-  cmd->callback([path, common] {
-    const Status status = explain(*path, *common);
+  cmd->footer("Examples: octet explain model.octet\n          octet explain out/plan.json");
+  cmd->callback([path, rows, common] {
+    const Status status = explain(*path, *common, *rows);
     if (!status.is_ok()) common->exit = fail(status);
   });
 }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "cli/console.h"
+#include "octet/sensitivity.h"
 
 namespace octet::cli {
 
@@ -19,6 +20,8 @@ struct Common {
   // The other processes of the job; only octet-training can join them.
   std::function<Result<std::unique_ptr<Processes>>(std::string* device)> join;
   std::unique_ptr<Processes> processes;
+  // Scores units by gradients on so many images; only octet-training can.
+  std::function<decltype(SensitivityJob::fisher)(const Dataset& data, int64_t images, const Common& common)> fisher;
 
   bool is_first() const { return !processes || processes->is_first(); }
   bool talks() const { return !json && !quiet && is_first(); }
@@ -42,6 +45,9 @@ void add_explain(CLI::App& app, std::shared_ptr<Common> common);
 void add_run(CLI::App& app, std::shared_ptr<Common> common);
 void add_bench(CLI::App& app, std::shared_ptr<Common> common);
 void add_zoo(CLI::App& app, std::shared_ptr<Common> common);
+void add_sensitivity(CLI::App& app, std::shared_ptr<Common> common);
+void add_calib_check(CLI::App& app, std::shared_ptr<Common> common);
+void add_search(CLI::App& app, std::shared_ptr<Common> common);
 
 // --json, --quiet and --threads, with the same words everywhere.
 void add_common_options(CLI::App& command, const std::shared_ptr<Common>& common);

@@ -28,6 +28,9 @@ int main(int argc, char** argv) {
   auto common = std::make_shared<octet::cli::Common>();
   octet::cli::add_quantize(app, common);
   octet::cli::add_training_commands(app);
+  octet::cli::add_sensitivity(app, common);
+  octet::cli::add_search(app, common);
+  octet::cli::add_calib_check(app, common);
   octet::cli::add_eval(app, common);
   octet::cli::add_compare(app, common);
   octet::cli::add_inspect(app, common);

@@ -6,7 +6,9 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,6 +26,21 @@ struct TensorView {
   int64_t numel = 0;
 
   Tensor to_tensor() const;  // a row-major copy
+};
+
+// Values of a run by name, each in the layouts in which it was made, so that another run can go on from them. Copies
+// share the elements.
+struct RunValues {
+  struct Value {
+    Tensor plain, channels_last;  // at least one of them is defined
+  };
+  std::map<std::string, Value> by_name;
+};
+
+// What has to run again when some values of a run change: made by Executor::continuation.
+struct Continuation {
+  std::vector<size_t> steps;       // in order
+  std::vector<std::string> reads;  // values of the earlier run that these steps, or the outputs, take
 };
 
 // Called while the network runs, with the position of the tensor in ExecutorOptions::taps.
@@ -50,6 +67,19 @@ class Executor {
   // several threads at once. Any batch size the graph's symbolic dimensions allow.
   Result<std::vector<Tensor>> run(const std::vector<Tensor>& inputs, const TapSink& sink = {}) const;
 
+  // Like run(), and keeps every value that a step writes: the activations of the whole network stay in memory.
+  Result<RunValues> run_keeping(const std::vector<Tensor>& inputs) const;
+  // Like run() on inputs that are values of another executor's run, found by name; gives the outputs as values. The
+  // same steps in the same layouts as inside one network, so that cutting a network in two changes no bit.
+  Result<RunValues> run_values(const RunValues& inputs) const;
+  // What depends on the values `changed`, without the steps that have a node among `replaced`, which others compute.
+  Continuation continuation(const std::vector<std::string>& changed, const std::set<std::string>& replaced) const;
+  // The outputs, row-major: steps of `what` run anew from the changed values, all else is as `kept` has it.
+  Result<std::vector<Tensor>> run_again(const Continuation& what, const RunValues& kept,
+                                        const RunValues& changed) const;
+
+  // The graph after passes, which the names of steps and values are of.
+  const Graph& graph() const;
   // One line per step: what was fused into it and which kernel runs it.
   std::vector<std::string> describe() const;
   // The names of the nodes in every step, in the order of describe().

@@ -40,6 +40,7 @@ void Frame::set(ValueId id, Tensor tensor, bool channels_last) {
 }
 
 Tensor Frame::take_for_overwrite(ValueId id, bool channels_last, const std::vector<ValueId>& dying) {
+  if (keep_all_) return {};
   if (std::find(dying.begin(), dying.end(), id) == dying.end()) return {};
   Slot& s = slot(id);
   Tensor& stored = channels_last && !layout_is_trivial(any(id).dims()) ? s.channels_last : s.plain;

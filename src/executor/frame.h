@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "executor/executor.h"
 #include "octet/graph.h"
 #include "tensor/buffer_pool.h"
 
@@ -36,6 +37,12 @@ class Frame {
   Tensor take_for_overwrite(ValueId id, bool channels_last, const std::vector<ValueId>& dying);
   void release(ValueId id) { slot(id) = {}; }
 
+  // From here on no value is overwritten or released.
+  void keep_all() { keep_all_ = true; }
+  bool keeps_all() const { return keep_all_; }
+  RunValues::Value share(ValueId id) const { return {slot(id).plain, slot(id).channels_last}; }
+  void adopt(ValueId id, const RunValues::Value& value) { slot(id) = {value.plain, value.channels_last}; }
+
   Result<Tensor> allocate(DType dtype, const Dims& dims) { return pool_->allocate(dtype, dims); }
   const Graph& graph() const { return graph_; }
 
@@ -50,6 +57,7 @@ class Frame {
   const Graph& graph_;
   std::shared_ptr<BufferPool> pool_;
   std::vector<Slot> slots_;
+  bool keep_all_ = false;
 };
 
 }  // namespace octet::exec

@@ -47,9 +47,17 @@ Status calibrate_step(const SelectiveQuantizer& quantizer, const QuantizeJob& jo
   const int64_t n = choose_images(job, quantizer.options(), fixed_batch(result->prepared), &result->notes);
   const std::vector<int64_t> images = deterministic_subset(job.calibration->size(), n, 0);
   const auto begin = std::chrono::steady_clock::now();
-  OCTET_ASSIGN(const auto statistics,
-               QuantizationCalibrator(job.run).collect_stats(result->prepared, decisions.tensors_to_observe(),
-                                                             *job.calibration, images));
+  std::map<std::string, TensorStatistics> own;
+  std::map<std::string, TensorStatistics>& statistics =
+      job.statistics != nullptr ? (*job.statistics)[graph_fingerprint(result->prepared)] : own;
+  std::vector<std::string> missing;
+  for (const std::string& tensor : decisions.tensors_to_observe())
+    if (statistics.count(tensor) == 0) missing.push_back(tensor);
+  if (job.statistics == nullptr || !missing.empty()) {
+    OCTET_ASSIGN(auto collected,
+                 QuantizationCalibrator(job.run).collect_stats(result->prepared, missing, *job.calibration, images));
+    statistics.merge(collected);
+  }
   OCTET_ASSIGN(result->ranges, quantizer.calibrate(result->prepared, decisions, statistics));
   result->calibration_images = n;
   result->calibration_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();

@@ -6,6 +6,7 @@
 #include "base/files.h"
 #include "base/text.h"
 #include "graph/op_table.h"
+#include "octet/quantization.h"
 #include "quantization/embedded_files.h"
 #include "yaml/yaml_reader.h"
 
@@ -84,6 +85,14 @@ Status read_blocks(YamlMap& map, Target* target) {
   return inner.finish();
 }
 
+Status read_precisions(YamlMap& map, Target* target) {
+  OCTET_RETURN_IF_ERROR(map.read("precisions", &target->precisions));
+  for (const std::string& name : target->precisions)
+    if (const auto precision = parse_precision(name); !precision.is_ok())
+      return map.find("precisions")->error(precision.status().message());
+  return Status::ok();
+}
+
 Status read_keep_float(YamlMap& map, Target* target) {
   const YamlNode* node = map.find("keep_float");
   if (node == nullptr) return Status::ok();
@@ -110,6 +119,7 @@ Result<Target> parse_target(const std::string& text, const std::string& source) 
   OCTET_RETURN_IF_ERROR(read_ops(map, "fused_activations", &target.fused_activations));
   OCTET_RETURN_IF_ERROR(read_ops(map, "requires_quantized_output", &target.requires_quantized_output));
   OCTET_RETURN_IF_ERROR(read_blocks(map, &target));
+  OCTET_RETURN_IF_ERROR(read_precisions(map, &target));
   OCTET_RETURN_IF_ERROR(read_keep_float(map, &target));
   OCTET_RETURN_IF_ERROR(map.finish());
   return target;

@@ -25,6 +25,7 @@ struct Target {
   std::set<std::string> fused_activations;
   std::set<std::string> requires_quantized_output;
   std::map<std::string, std::string> blocks;  // residual_add -> quantize_skip, ...
+  std::vector<std::string> precisions;        // beside its own 8 bits and float, as rules name them: what it can run
   int64_t min_channels = 16;
   bool keep_gemv_float = false;
   bool keep_box_regression_float = true;

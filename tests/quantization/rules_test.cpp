@@ -236,6 +236,9 @@ TEST(Targets, AllBuiltInOnesLoadAndUnknownOnesSayWhatThereIs) {
   const auto typo = parse_target("name: mine\nweights: {tpye: int8}\n", "mine.yaml");
   ASSERT_FALSE(typo.is_ok());
   EXPECT_NE(typo.status().message().find("mine.yaml:2"), std::string::npos);
+  const auto precision = parse_target("name: mine\nprecisions: [w8a16, w5a8]\n", "mine.yaml");
+  ASSERT_FALSE(precision.is_ok());
+  EXPECT_NE(precision.status().message().find("w5a8"), std::string::npos) << precision.status().message();
   const auto op = parse_target("name: mine\nweighted_ops:\n  [Cnv]\n", "mine.yaml");
   ASSERT_FALSE(op.is_ok());
   EXPECT_NE(op.status().message().find("'Conv'"), std::string::npos);
