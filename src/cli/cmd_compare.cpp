@@ -5,13 +5,14 @@
 
 #include "cli/commands.h"
 #include "cli/network_file.h"
+#include "cli/report_files.h"
 #include "cli/report_json.h"
 
 namespace octet::cli {
 namespace {
 
 struct Options {
-  std::string a, b, data;
+  std::string a, b, data, report;
   int64_t images = 32;
   size_t rows = 20;
 };
@@ -60,6 +61,7 @@ void add_compare(CLI::App& app, std::shared_ptr<Common> common) {
   cmd->add_option("--data", o->data, "images, labels are not needed: a YAML file or kind:PATH")->required();
   cmd->add_option("--images", o->images, "how many images; 0: all")->check(CLI::NonNegativeNumber);
   cmd->add_option("--rows", o->rows, "rows of the table; 0: all");
+  add_report_option(*cmd, &o->report, "compare.json");
   cmd->footer(
       "SQNR is 10 log10(sum a^2 / sum (a-b)^2) over all images: about 20 dB and less deserves a look.\n"
       "Tensors are matched by name. Equal predictions are told where the first output is scores of classes.");
@@ -72,6 +74,8 @@ void add_compare(CLI::App& app, std::shared_ptr<Common> common) {
     }
     if (common->json) fmt::print("{}\n", compare_json(o->a, o->b, *report));
     else print_report(*report, o->rows);
+    const Status saved = add_to_report(o->report, "compare", compare_json(o->a, o->b, *report));
+    if (!saved.is_ok()) common->exit = fail(saved);
   });
 }
 

@@ -11,6 +11,7 @@
 #include "cli/report_json.h"
 #include "octet/onnx.h"
 #include "octet/recipe.h"
+#include "octet/report.h"
 #include "onnx/save.h"
 
 namespace octet::cli {
@@ -21,7 +22,7 @@ struct Options {
   std::vector<std::string> skip;
   int64_t images = 0, eval_images = 0;
   int batch_size = 0;
-  bool no_eval = false;
+  bool no_eval = false, report = false;
   double max_drop = -1;
   double min_layer_sqnr = 20;
   size_t rows = 40;
@@ -108,8 +109,10 @@ void print_report(const Options& o, const QuantizeResult& r, const QuantizeSumma
     fmt::print("calibrated on {} images in {:.1f} s; whole job {:.1f} s, peak memory {}\n", s.calibration_images,
                s.calibration_seconds, s.total_seconds, human_bytes(s.peak_memory_bytes));
   print_accuracy(s);
-  fmt::print("wrote {0}/model_int8.onnx, {0}/plan.json{1}, {0}/run.json\n", o.output,
-             o.plan.empty() ? fmt::format(", {}/ranges.json", o.output) : "");
+  fmt::print("wrote {0}/model_int8.onnx, {0}/plan.json{1}{2}, {0}/run.json{3}\n", o.output,
+             o.plan.empty() ? fmt::format(", {}/ranges.json", o.output) : "",
+             r.summary ? fmt::format(", {}/statistics.json", o.output) : "",
+             o.report ? fmt::format(", {}/report.html", o.output) : "");
 }
 
 // The files of a finished quantization appear together, before its accuracy is measured.
@@ -119,6 +122,7 @@ Status save_all(const QuantizeResult& r, QuantizeSummary summary, bool from_plan
   OCTET_RETURN_IF_ERROR(stage_onnx(r.quantized, folder + "/model_int8.onnx", &files));
   if (!from_plan) OCTET_RETURN_IF_ERROR(files.add(folder + "/ranges.json", ranges_to_json(r.ranges)));
   OCTET_RETURN_IF_ERROR(files.add(folder + "/plan.json", plan_to_json(r.plan)));
+  if (r.summary) OCTET_RETURN_IF_ERROR(files.add(folder + "/statistics.json", summary_to_json(*r.summary)));
   summary.notes.emplace_back(
       "the job did not get to its end: this document was written before the accuracy was measured");
   OCTET_RETURN_IF_ERROR(files.add(folder + "/run.json", quantize_json(summary) + "\n"));
@@ -150,6 +154,7 @@ QuantizeSummary summarize(const Options& o, const QuantizationOptions& q, const 
   if (r.quantized_eval)
     s.notes = merged(std::move(s.notes), nonfinite_notes(*r.quantized_eval, "the quantized network"));
   s.peak_memory_bytes = peak_memory_bytes();
+  if (o.max_drop >= 0) s.max_drop = o.max_drop;
   return s;
 }
 
@@ -216,6 +221,7 @@ Result<int> run(const Options& o, Common& common) {
   OCTET_RETURN_IF_ERROR(measure_files(&summary));
   summary.total_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   OCTET_RETURN_IF_ERROR(write_file_atomically(o.output + "/run.json", quantize_json(summary) + "\n"));
+  if (o.report) OCTET_RETURN_IF_ERROR(write_report(o.output));
   if (common.json) fmt::print("{}\n", quantize_json(summary));
   else print_report(o, result, summary);
   if (o.max_drop < 0) return static_cast<int>(kSuccess);
@@ -242,7 +248,8 @@ void add_quantize(CLI::App& app, std::shared_ptr<Common> common) {
   cmd->add_option("--eval-images", o->eval_images, "evaluate the first N images only; 0: all")
       ->check(CLI::NonNegativeNumber);
   cmd->add_flag("--no-eval", o->no_eval, "do not measure accuracy");
-  cmd->add_option("-o,--output", o->output, "folder for model_int8.onnx, ranges.json, plan.json, run.json")
+  cmd->add_option("-o,--output", o->output,
+                  "folder for model_int8.onnx, ranges.json, plan.json, statistics.json, run.json")
       ->required();
   cmd->add_option("--regime", o->regime, "naive, hybrid or selective; overrides the recipe")
       ->check(CLI::IsMember({"naive", "hybrid", "selective"}));
@@ -260,6 +267,7 @@ void add_quantize(CLI::App& app, std::shared_ptr<Common> common) {
       ->check(CLI::NonNegativeNumber);
   cmd->add_option("--max-drop", o->max_drop, "exit with 10 when accuracy falls by more points than this")
       ->check(CLI::NonNegativeNumber);
+  cmd->add_flag("--report", o->report, "also make report.html in the output folder");
   cmd->add_option("--rows", o->rows, "rows of the node table; 0: all");
   cmd->footer(
       "cifar10 and idx folders calibrate on the training split and are evaluated on the test split.\n"

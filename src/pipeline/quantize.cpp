@@ -50,6 +50,7 @@ Status calibrate_step(const SelectiveQuantizer& quantizer, const QuantizeJob& jo
                QuantizationCalibrator(job.run).collect_stats(result->prepared, decisions.tensors_to_observe(),
                                                              *job.calibration, images));
   OCTET_ASSIGN(result->ranges, quantizer.calibrate(result->prepared, decisions, statistics));
+  result->summary = summarize_calibration(result->prepared, decisions, statistics);
   result->calibration_images = n;
   result->calibration_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return Status::ok();
@@ -93,6 +94,7 @@ Status guard_layers(const SelectiveQuantizer& quantizer, const QuantizeJob& job,
                isolated_losses(result->prepared, result->plan, *job.calibration, images, job.run));
   bool changed = false;
   for (const LayerLoss& loss : losses) {
+    if (result->summary) result->summary->layer_sqnr_db[loss.node] = loss.sqnr_db;
     const Node* node = result->prepared.find_node(loss.node);
     if (loss.sqnr_db >= job.min_layer_sqnr_db || node == nullptr || !result->prepared.is_constant(node->inputs[1]))
       continue;
