@@ -57,18 +57,31 @@ std::string numbers_of(const QuantizationPlan& plan, const Graph& graph, const s
   return "float";
 }
 
+// The histogram of what a node reads.
+std::string values_of(const QuantizeResult& r, const std::string& node_name) {
+  const Node* node = r.prepared.find_node(node_name);
+  if (!r.summary || node == nullptr || !node->has_input(0)) return "";
+  const auto it = r.summary->tensors.find(r.prepared.value(node->inputs[0]).name);
+  return it == r.summary->tensors.end() ? "" : sparkline(it->second.bins, 12, true);
+}
+
 void print_plan(const QuantizeResult& r, size_t rows) {
-  Table table({"node", "<op", "<decision", "<input", "<weight", "<why"});
+  Table table({"node", "<op", "<decision", "<input", "<values (log)", "<weight", "<why"});
   for (const NodePlan& n : r.plan.nodes) {
     if (rows != 0 && table.size() >= rows) break;
     const bool weighted = n.decision == NodeDecision::kQuantized || n.decision == NodeDecision::kWeightOnly;
     table.add({shorten(n.name, 32), n.op_type, node_decision_name(n.decision),
-               weighted ? numbers_of(r.plan, r.prepared, n.name, 0) : "",
+               weighted ? numbers_of(r.plan, r.prepared, n.name, 0) : "", weighted ? values_of(r, n.name) : "",
                weighted ? numbers_of(r.plan, r.prepared, n.name, 1) : "", shorten(n.why, 90)});
   }
   fmt::print("{}", table.to_string());
   if (table.size() < r.plan.nodes.size())
     fmt::print("... {} more nodes in plan.json; --rows 0 shows all\n", r.plan.nodes.size() - table.size());
+}
+
+std::string change_text(const QuantizeSummary& s) {
+  const double change = s.quantized_eval->score() - s.float_eval->score();
+  return painted(fmt::format("{:+.2f}", change), change < -s.max_drop.value_or(1) ? Ink::kBad : Ink::kGood);
 }
 
 void print_accuracy(const QuantizeSummary& s) {
@@ -90,8 +103,7 @@ void print_accuracy(const QuantizeSummary& s) {
   add("int8 " + s.regime, s.quantized_bytes, s.quantized_eval);
   fmt::print("\n{}", table.to_string());
   if (s.float_eval && s.quantized_eval)
-    fmt::print("change {:+.2f} points on {} images", s.quantized_eval->score() - s.float_eval->score(),
-               s.quantized_eval->count);
+    fmt::print("change {} points on {} images", change_text(s), s.quantized_eval->count);
   if (s.agreement) fmt::print(", equal predictions {:.2f} %", *s.agreement);
   fmt::print("{}file {:.2f}x smaller\n", s.float_eval ? "; " : "",
              static_cast<double>(s.float_bytes) / static_cast<double>(std::max<int64_t>(1, s.quantized_bytes)));

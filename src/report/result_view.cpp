@@ -113,6 +113,16 @@ std::string worst_layer(const Artifacts& a) {
   return " The layer that loses most by itself is " + worst + " (" + with_decimals(least, 1) + " dB).";
 }
 
+std::string without_percent(const Json& metric) {
+  const auto text = metric.get<std::string>();
+  return text.ends_with(" %") ? text.substr(0, text.size() - 2) : text;
+}
+
+std::string score_text(const Json& variant) {
+  return variant["name"].get<std::string>() + " has " + with_decimals(variant["score"].get<double>(), 2) + " % " +
+         without_percent(variant["metric"]);
+}
+
 std::string speed_sentence(const Json& latency, const Json& groups) {
   if (const auto ratio = time_ratio(latency))
     return *ratio <= 1 ? " It runs " + with_decimals(1 / *ratio, 2) + " times as fast as float."
@@ -130,8 +140,7 @@ std::string speed_sentence(const Json& latency, const Json& groups) {
 
 std::string accuracy_sentence(const Json& base, const Json& best, const Document& run, std::string* level) {
   const double before = base["score"].get<double>(), after = best["score"].get<double>(), drop = before - after;
-  const auto metric = best["metric"].get<std::string>();
-  std::string text = best["name"].get<std::string>() + " has " + with_decimals(after, 2) + " " + metric + ", ";
+  std::string text = score_text(best) + ", ";
   if (std::fabs(drop) < 0.005) text += "as float has.";
   else
     text += with_decimals(std::fabs(drop), 2) + " points " + (drop > 0 ? "below" : "above") + " float's " +
@@ -140,7 +149,7 @@ std::string accuracy_sentence(const Json& base, const Json& best, const Document
   const double allowed = budget.value_or(1);
   *level = drop <= allowed ? "good" : "bad";
   if (budget)
-    text += std::string(drop <= allowed ? " The budget of " : " The budget of ") + with_decimals(*budget, 2) +
+    text += " The budget of " + with_decimals(*budget, 2) +
             (drop <= allowed ? " points holds." : " points does not hold.");
   const bool within =
       best["low"].is_number() && before >= best["low"].get<double>() && before <= best["high"].get<double>();
@@ -150,13 +159,17 @@ std::string accuracy_sentence(const Json& base, const Json& best, const Document
 
 }  // namespace
 
+// Float first, then the runs inside the folder, then the folder's own.
 Json variant_views(const Artifacts& a) {
-  Json list = Json::array();
-  add_variants(a, "", true, &list);
-  for (const Artifacts& part : a.parts) {
-    const bool has_float = std::any_of(list.begin(), list.end(), [](const Json& v) { return v["stage"] == "float"; });
-    add_variants(part, " (" + part.name + ")", !has_float, &list);
-  }
+  Json own = Json::array(), list = Json::array();
+  add_variants(a, "", true, &own);
+  const auto take = [&](bool floats) {
+    for (const Json& v : own)
+      if ((v["stage"] == "float") == floats) list.push_back(v);
+  };
+  take(true);
+  for (const Artifacts& part : a.parts) add_variants(part, " (" + part.name + ")", list.empty(), &list);
+  take(false);
   return list;
 }
 
@@ -240,22 +253,23 @@ Json fact_views(const Artifacts& a) {
 }
 
 Json verdict_view(const Artifacts& a, const Json& variants, const Json& latency, const Json& groups) {
-  const Json *base = nullptr, *best = nullptr;
-  for (const Json& v : variants) {
-    if (!v["score"].is_number()) continue;
-    if (v["stage"] == "float" && base == nullptr) base = &v;
-    if (v["stage"] == "float" || (v["source"] != a.name && !a.documents.empty() && best != nullptr)) continue;
-    best = &v;  // the last of this folder: fine-tuned comes after calibrated
+  Json base,
+      best;  // places in `variants`; the last quantized network is the folder's own, fine-tuned after calibrated
+  for (size_t i = 0; i < variants.size(); ++i) {
+    if (!variants[i]["score"].is_number()) continue;
+    if (variants[i]["stage"] != "float") best = i;
+    else if (base.is_null()) base = i;
   }
-  std::string level = "unknown", text;
-  if (base != nullptr && best != nullptr) text = accuracy_sentence(*base, *best, a["run"], &level);
-  else if (base != nullptr)
-    text = (*base)["name"].get<std::string>() + " has " + with_decimals((*base)["score"].get<double>(), 2) + " " +
-           (*base)["metric"].get<std::string>() + "; no quantized network was measured.";
-  else text = "No accuracy was measured.";
+  std::string level = "unknown", text = "No accuracy was measured.";
+  if (!base.is_null() && !best.is_null())
+    text = accuracy_sentence(variants[base.get<size_t>()], variants[best.get<size_t>()], a["run"], &level);
+  else if (!base.is_null()) text = score_text(variants[base.get<size_t>()]) + "; no quantized network was measured.";
   if (const auto ratio = number_of(a["run"], "size_ratio"); ratio && *ratio > 0)
     text += " The file is " + with_decimals(*ratio, 2) + " times smaller.";
-  return {{"text", text + speed_sentence(latency, groups) + worst_layer(a)}, {"level", level}};
+  return {{"text", text + speed_sentence(latency, groups) + worst_layer(a)},
+          {"level", level},
+          {"base", base},
+          {"best", best}};
 }
 
 Json loss_views(const Artifacts& a) {

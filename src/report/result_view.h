@@ -20,7 +20,7 @@ Json group_views(const Artifacts& artifacts, std::unordered_map<std::string, siz
 Json int8_share(const Json& groups);
 // Label and value pairs: what, on which data, how.
 Json fact_views(const Artifacts& artifacts);
-// {text, level}: level is good, bad or unknown.
+// {text, level, base, best}: level is good, bad or unknown; base and best are places in `variants` or null.
 Json verdict_view(const Artifacts& artifacts, const Json& variants, const Json& latency, const Json& groups);
 // Tensors of compare.json, worst first, and layers of statistics.json.
 Json loss_views(const Artifacts& artifacts);

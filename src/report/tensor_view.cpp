@@ -2,8 +2,7 @@
 
 #include <algorithm>
 #include <set>
-
-#include "octet/graph.h"
+#include <unordered_map>
 
 namespace octet::report {
 namespace {
@@ -11,19 +10,35 @@ namespace {
 constexpr const char* kMethods[] = {"max", "percentile", "entropy", "mse"};
 constexpr size_t kMostChannels = 128;  // cells of a layer in the heat map; of more channels each takes the largest
 
-// Names of tensors in the order in which the network makes them; weights at the node that reads them.
-std::vector<std::string> in_network_order(const Artifacts& a, std::set<std::string> names) {
-  std::vector<std::string> order;
-  const auto take = [&](const std::string& name) {
-    if (names.erase(name) > 0) order.push_back(name);
-  };
-  if (a.graph) {
-    for (const ValueId id : a.graph->inputs) take(a.graph->value(id).name);
-    for (const Node& node : a.graph->nodes)
-      for (const auto* list : {&node.inputs, &node.outputs})
-        for (const ValueId id : *list)
-          if (id != kNoValue) take(a.graph->value(id).name);
+// Which node reads a tensor first, in the order of the plan's nodes.
+std::unordered_map<std::string, std::string> first_readers(const Document& plan) {
+  std::unordered_map<std::string, size_t> place;
+  for (const Document& n : at(plan, "nodes")) place.emplace(text_of(n, "name"), place.size());
+  std::unordered_map<std::string, std::string> readers;
+  if (!at(plan, "tensors").is_object()) return readers;
+  for (const auto& [name, t] : at(plan, "tensors").items()) {
+    size_t first = place.size();
+    for (const std::string& reader : texts_of(t, "readers")) {
+      const std::string node = reader.substr(0, reader.rfind(':'));
+      const auto it = place.find(node);
+      if (it == place.end() || it->second >= first) continue;
+      first = it->second;
+      readers[name] = node;
+    }
   }
+  return readers;
+}
+
+// Names of tensors in the order in which the network reads them.
+std::vector<std::string> in_network_order(const Document& plan, std::set<std::string> names,
+                                          const std::unordered_map<std::string, std::string>& readers) {
+  std::unordered_map<std::string, std::vector<std::string>> read_by;
+  for (const std::string& name : names)
+    if (const auto it = readers.find(name); it != readers.end()) read_by[it->second].push_back(name);
+  std::vector<std::string> order;
+  for (const Document& n : at(plan, "nodes"))
+    for (const std::string& name : read_by[text_of(n, "name")])
+      if (names.erase(name) > 0) order.push_back(name);
   order.insert(order.end(), names.begin(), names.end());
   return order;
 }
@@ -141,10 +156,13 @@ Json tensor_views(const Artifacts& a, std::unordered_map<std::string, size_t>* i
     if (d->is_object())
       for (const auto& [name, value] : d->items()) names.insert(name);
   Json views = Json::array();
-  for (const std::string& name : in_network_order(a, std::move(names))) {
+  const auto readers = first_readers(a["plan"]);
+  for (const std::string& name : in_network_order(a["plan"], std::move(names), readers)) {
     const Document &range = at(ranges, name), &seen = at(statistics, name);
     Json t;
     t["name"] = name;
+    const auto reader = readers.find(name);
+    t["reader"] = reader == readers.end() ? "" : reader->second;
     add_range(range, at(plans, name), &t);
     if (t["role"] == "" && seen.is_object()) t["role"] = text_of(seen, "role");
     if (!range.is_object())

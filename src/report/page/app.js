@@ -12,8 +12,7 @@ function tile(value, label) {
 }
 
 function tilesOf(run) {
-  const base = run.variants.find(v => v.stage === "float" && isNumber(v.score));
-  const last = run.variants.filter(v => v.stage !== "float" && isNumber(v.score)).pop();
+  const of = key => isNumber(run.verdict[key]) ? run.variants[run.verdict[key]] : null, base = of("base"), last = of("best");
   const fact = label => (run.facts.find(f => f[0] === label) || ["", ""])[1];
   const fast = run.latency.find(r => r.model.endsWith(".octet"));
   const slow = fast && run.latency.find(r => !r.model.endsWith(".octet") && !r.model.includes("int8") && r.threads === fast.threads && r.batch === fast.batch);
@@ -51,8 +50,6 @@ function calibration(run, prefix) {
       const f = histograms[index], t = run.tensors[Number(f.rawId.slice(10))];
       charts.forget(place);
       place.replaceChildren(figureCard(f), el("p", {class: "about"}, visible(t.why || "")));
-      const box = place.querySelector(".chart");
-      if (box.clientWidth) box.octetDraw(false);
     };
     const items = histograms.map((f, index) => {
       const t = run.tensors[Number(f.rawId.slice(10))];
@@ -66,7 +63,7 @@ function calibration(run, prefix) {
   parts.push(...cards(heat));
   if (outliers.length) {
     parts.push(el("div", {class: "card"}, el("h3", {}, "Outlier channels"), el("p", {class: "about"}, "whose largest weight is more than eight times the median of their layer"),
-      dataTable(["weights", "channel", "largest weight", "times the median"], outliers.flatMap(t => t.outliers.map(o => [t.name].concat(o))))));
+      dataTable(["weights", "channel", "largest weight", "times the median"], outliers.flatMap(t => t.outliers.map(o => [t.reader || t.name].concat(o))))));
   }
   return parts;
 }
@@ -117,12 +114,12 @@ function network(run, prefix) {
     }, onDrawn: resize});
     canvas.replaceChildren(box);
     number.textContent = "sheet " + (sheet + 1) + " of " + net.sheets.length + ", nodes " + (net.sheets[sheet].begin + 1) + " to " + net.sheets[sheet].end;
-    return box.octetDraw(false);
+    return Promise.resolve();
   };
   const pick = (i, scroll) => {
     chosen[key] = i;
     place.replaceChildren(nodeDetails(run, i));
-    open(net.sheets.findIndex(s => i >= s.begin && i < s.end)).then(() => {
+    open(net.sheets.findIndex(s => i >= s.begin && i < s.end)).then(() => box.octetDraw(false)).then(() => {
       view.signal("selected", i).runAsync().then(resize);
       if (scroll) { canvas.scrollTop = net.y[i] * zoom - canvas.clientHeight / 2; canvas.scrollLeft = net.x[i] * zoom - canvas.clientWidth / 2; }
     });

@@ -85,7 +85,7 @@ function barSpec(theme, width, rows, options) {
   return baseSpec(theme, width, rows.length * (rows.length > 40 ? 16 : 22) + 46, options.title, {
     data: [{name: "rows", values: data}],
     scales: [
-      {name: "x", type: "linear", range: "width", nice: true, zero: true, domain: [least, most * 1.12]},
+      {name: "x", type: "linear", range: "width", nice: true, zero: true, domain: [least, most * (width < 500 ? 1.3 : 1.14)]},
       {name: "y", type: "band", range: "height", domain: {data: "rows", field: "i"}, paddingInner: 0.25}],
     axes: [rowAxis(theme), {scale: "x", orient: "bottom", grid: true, tickCount: 5, title: options.unit}],
     marks,
@@ -179,7 +179,7 @@ function histogramSpec(theme, width, t) {
       {scale: "x", orient: "bottom", tickCount: width < 500 ? 4 : 8, title: "value"},
       {scale: "y", orient: "left", grid: true, tickCount: 5, title: "values in a bin, log scale", format: "~s"}],
     marks: [
-      {type: "rect", name: "bins", from: {data: "bins"}, encode: {update: {
+      {type: "rect", from: {data: "bins"}, encode: {update: {
         x: {scale: "x", field: "x0"}, x2: {scale: "x", field: "x1"}, y: {scale: "y", field: "n"},
         y2: {scale: "y", value: 0.5}, fill: {field: "color"}, tooltip: {field: "tip"}}}},
       {type: "rule", from: {data: "lines"}, encode: {update: {
@@ -200,12 +200,12 @@ function heatSpec(theme, width, layers) {
   layers.forEach((t, i) => t.channels.forEach((amax, c) => {
     const ratio = t.channel_median > 0 && amax > 0 ? Math.log2(amax / t.channel_median) : -5;
     cells.push({i, x0: c / t.channels.length, x1: (c + 1) / t.channels.length, ratio: Math.max(-5, Math.min(5, ratio)),
-                tip: t.name + ", " + (t.channels.length < t.channel_count ? "about channel " : "channel ") +
+                tip: (t.reader || t.name) + ", " + (t.channels.length < t.channel_count ? "about channel " : "channel ") +
                      Math.floor(c * t.channel_count / t.channels.length) + ": largest weight " + short(amax) + ", " +
                      short(amax / t.channel_median, 3) + " times the median"});
   }));
   return baseSpec(theme, width, layers.length * row + 70, "Largest weights of the channels of each layer", {
-    data: [{name: "rows", values: rowsOf(layers.map(t => ({label: clipName(t.name, nameLength(width) - 8)})))},
+    data: [{name: "rows", values: rowsOf(layers.map(t => ({label: clipName(t.reader || t.name, nameLength(width) - 8)})))},
            {name: "cells", values: cells}],
     scales: [
       {name: "x", type: "linear", range: "width", domain: [0, 1]},
@@ -213,7 +213,7 @@ function heatSpec(theme, width, layers) {
       {name: "color", type: "linear", domain: [-5, 0, 5], clamp: true, range: [theme.int, theme.grid, theme.float]}],
     axes: [rowAxis(theme, {labelFontSize: layers.length > 40 ? 9 : 11}),
            {scale: "x", orient: "bottom", tickCount: 4, format: "%", title: "output channels, first to last"}],
-    legends: [{fill: "color", title: "largest weight of a channel, powers of 2 of the layer's median", type: "gradient",
+    legends: [{fill: "color", title: "largest weight of a channel, powers of 2 of the layer's median", type: "gradient", titleLimit: 500,
                gradientLength: Math.min(220, width * 0.5)}],
     marks: [{type: "rect", from: {data: "cells"}, encode: {update: {
       x: {scale: "x", field: "x0"}, x2: {scale: "x", field: "x1"}, y: {scale: "y", field: "i"},

@@ -10,8 +10,8 @@ function overviewFigures(run) {
   const table = run.variants.map(v => [v.name, v.source, v.metric, v.score, v.low, v.high, v.second, v.bytes, v.count, v.arithmetic]);
   const columns = ["network", "run", "metric", "score", "95 % low", "95 % high", "top-5 or mAP %", "bytes", "images", "arithmetic"];
   if (scored.length) {
-    list.push(figure("overview", "accuracy", "Accuracy", scored[0].metric + " with its 95 % interval, on " +
-      scored[0].count + " images", (theme, width) => intervalSpec(theme, width, scored.map(v => ({
+    list.push(figure("overview", "accuracy", "Accuracy", scored[0].metric + (scored.some(v => isNumber(v.low)) ? " with its 95 % interval" : "") +
+      ", on " + scored[0].count + " images", (theme, width) => intervalSpec(theme, width, scored.map(v => ({
         label: v.name, value: v.score, low: v.low, high: v.high, text: fixed(v.score, 2), color: stageColor(theme, v.stage),
         tip: v.name + ": " + fixed(v.score, 2) + (isNumber(v.low) ? " (" + fixed(v.low, 2) + " to " + fixed(v.high, 2) + ")" : "")})),
         {title: "Accuracy", unit: scored[0].metric}), columns, table));
@@ -23,9 +23,10 @@ function overviewFigures(run) {
   }
   const timed = run.latency.filter(r => isNumber(r.median));
   if (timed.length) {
-    const label = r => r.model.split("/").pop() + ", " + r.threads + (r.threads === 1 ? " thread" : " threads") +
-      (r.batch === 1 ? "" : ", batch " + r.batch);
-    list.push(figure("overview", "latency", "Time of one run", "median of interleaved runs on the machine of the measurement",
+    const settings = new Set(timed.map(r => r.threads + "/" + r.batch)).size > 1;
+    const label = r => r.model.split("/").pop() + (settings ? ", " + r.threads + (r.threads === 1 ? " thread" : " threads") +
+      (r.batch === 1 ? "" : ", batch " + r.batch) : "");
+    list.push(figure("overview", "latency", "Time of one run", "median of interleaved runs" + (settings ? "" : ", " + timed[0].threads + (timed[0].threads === 1 ? " thread" : " threads") + ", batch " + timed[0].batch),
       (theme, width) => barSpec(theme, width, timed.map(r => ({
         label: label(r), value: r.median, text: short(r.median, 3) + " ms", color: r.model.endsWith(".octet") ? theme.int : theme.float,
         tip: label(r) + ": median " + short(r.median) + " ms, minimum " + short(r.min) + ", 99 % below " + short(r.p99)})),
@@ -80,12 +81,17 @@ function calibrationFigures(run) {
     list.push(figure("calibration", "channels", "Weights, channel by channel",
       "one row is a layer; orange channels are far larger than the median of their layer, blue ones far smaller",
       (theme, width) => heatSpec(theme, width, layers), ["layer", "cell", "largest weight", "median of the layer"],
-      layers.flatMap(t => t.channels.map((x, c) => [t.name, c, x, t.channel_median]))));
+      layers.flatMap(t => t.channels.map((x, c) => [t.reader || t.name, c, x, t.channel_median]))));
   }
   run.tensors.forEach((t, i) => { if (drawable(t)) list.push(tensorFigure(run, t, i)); });
   return list;
 }
 
+// The first node of a group stands for it.
+const groupLabel = g => {
+  const nodes = g.nodes.split(" + ");
+  return nodes[0] ? nodes[0] + (nodes.length > 1 ? " +" + (nodes.length - 1) : "") : g.what;
+};
 const groupTime = g => isNumber(g.ms) ? g.ms : g.precision === "float32" ? g.float_ms : g.int8_ms;
 
 function flameBars(theme, groups) {
@@ -121,7 +127,7 @@ function timeFigures(run) {
   if (both.length) {
     const rows = both.slice().sort((a, b) => b.int8_ms - a.int8_ms).slice(0, 25);
     list.push(figure("time", "groups", "INT8 against float", "the slowest groups, each timed both ways while compiling",
-      (theme, width) => pairSpec(theme, width, rows.map(g => ({label: g.nodes || g.what, a: g.int8_ms, b: g.float_ms,
+      (theme, width) => pairSpec(theme, width, rows.map(g => ({label: groupLabel(g), a: g.int8_ms, b: g.float_ms,
         tip: g.nodes + ": INT8 " + short(g.int8_ms, 3) + " ms with " + g.kernel + ", float " + short(g.float_ms, 3) + " ms" +
              (g.reasons.length ? ". Refused: " + g.reasons.join("; ") : "")})),
         {title: "Time of each group", unit: "ms", names: ["INT8", "float"]}), columns, table));
@@ -142,7 +148,9 @@ function trainingFigures(run) {
   add("loss", "Loss", "loss", tag => tag.endsWith("loss"), false);
   add("training-accuracy", "Accuracy while training", "%", tag => tag === "val/top1" || tag === "val/top5" || tag.startsWith("val/map"), false);
   add("learning-rate", "Learning rate", "lr, log scale", tag => tag.endsWith("/lr"), true);
-  add("ranges", "Learned ranges", "largest value of the range, log scale", tag => tag.startsWith("range/"), true);
+  const change = s => Math.abs(Math.log(s.values[s.values.length - 1] / s.values[0])) || 0;
+  const moved = new Set(series.filter(s => s.tag.startsWith("range/")).sort((a, b) => change(b) - change(a)).slice(0, 8).map(s => s.tag));
+  add("ranges", "Learned ranges that moved most", "scale or clip, log scale", tag => moved.has(tag), true);
   return list;
 }
 

@@ -29,10 +29,9 @@ function networkSpec(theme, net, sheet) {
        range: ["int", "weights", "float", "unknown"].map(k => nodeColor(theme)[k])},
       {name: "line", type: "ordinal", domain: ["coded", "float", "border"], range: [theme.int, theme.neutral, theme.float]}],
     marks: [
-      {type: "path", name: "edges", interactive: false, from: {data: "edges"}, encode: {update: {
-        path: {field: "path"}, stroke: {scale: "line", field: "kind"}, strokeWidth: {signal: "datum.kind === 'border' ? 2.2 : 1.3"},
-        strokeDash: {signal: "datum.kind === 'float' ? [4, 3] : []"}, fill: {value: "transparent"}}}},
-      {type: "rect", name: "nodes", from: {data: "nodes"}, encode: {update: {
+      {type: "path", interactive: false, from: {data: "edges"}, encode: {update: {
+        path: {field: "path"}, stroke: {scale: "line", field: "kind"}, strokeWidth: {signal: "datum.kind === 'border' ? 2.2 : 1.3"}, fill: {value: "transparent"}}}},
+      {type: "rect", from: {data: "nodes"}, encode: {update: {
         xc: {field: "x"}, yc: {field: "y"}, width: {value: 150}, height: {value: 30}, cornerRadius: {value: 5},
         fill: {scale: "fill", field: "precision"}, cursor: {value: "pointer"}, tooltip: {field: "tip"},
         opacity: {signal: "datum.decision === 'fused' ? 0.72 : 1"}, stroke: {value: theme.ink},
