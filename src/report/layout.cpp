@@ -3,6 +3,7 @@
 #include <graphviz/gvc.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <map>
 #include <mutex>
@@ -14,14 +15,17 @@ constexpr double kGapX = 18, kGapY = 26, kMargin = 12;
 
 std::string number(double x) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.0f", x);
-  return text;
+  const int n = std::snprintf(text, sizeof text, "%.1f", x);
+  return text[n - 1] == '0' ? std::string(text, static_cast<size_t>(n - 2)) : text;
 }
 std::string point(double x, double y) { return number(x) + "," + number(y); }
 
-// Edges end on the upper side of a node.
-std::string arrow(double x, double y) {
-  return "M" + point(x - 4, y - 7) + "L" + point(x, y) + "L" + point(x + 4, y - 7);
+// An arrow head at (x, y) for a line that comes from (from_x, from_y).
+std::string arrow(double from_x, double from_y, double x, double y) {
+  const double length = std::max(1.0, std::hypot(x - from_x, y - from_y));
+  const double dx = 7 * (x - from_x) / length, dy = 7 * (y - from_y) / length;
+  return "M" + point(x - dx - dy / 2, y - dy + dx / 2) + "L" + point(x, y) + "L" +
+         point(x - dx + dy / 2, y - dy - dx / 2);
 }
 
 void set(Agraph_t* g, int kind, const char* name, const char* value) {
@@ -32,14 +36,16 @@ std::string spline(const Agedge_t* edge, double height) {
   const splines* s = ED_spl(const_cast<Agedge_t*>(edge));
   if (s == nullptr || s->size == 0 || s->list[0].size < 4) return {};
   std::string path;
-  double x = 0, y = 0;
+  double x = 0, y = 0, before_x = 0, before_y = 0;
   for (size_t b = 0; b < static_cast<size_t>(s->size); ++b)
     for (size_t i = 0; i < static_cast<size_t>(s->list[b].size); ++i) {
+      before_x = x;
+      before_y = y;
       x = s->list[b].list[i].x + kMargin;
       y = height - s->list[b].list[i].y - kMargin;
       path += (i == 0 ? "M" : i % 3 == 1 ? "C" : " ") + point(x, y);
     }
-  return path + arrow(x, y);
+  return path + arrow(before_x, before_y, x, y);
 }
 
 void style(Agraph_t* g) {
@@ -101,7 +107,7 @@ Layout lay_out_in_layers(size_t count, const std::vector<LayoutEdge>& edges) {
     const auto [x1, y1] = out.nodes[e.to];
     const double begin = y0 + kNodeHeight / 2, end = y1 - kNodeHeight / 2, bend = (end - begin) / 2;
     out.paths.push_back("M" + point(x0, begin) + "C" + point(x0, begin + bend) + " " + point(x1, end - bend) + " " +
-                        point(x1, end) + arrow(x1, end));
+                        point(x1, end) + arrow(x1, end - bend, x1, end));
   }
   return out;
 }

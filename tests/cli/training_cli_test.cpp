@@ -146,6 +146,7 @@ TEST_F(TrainingCli, FineTuningWritesWhatQuantizeWrites) {
     EXPECT_NE(out.text.find(word), std::string::npos) << word << " not in " << out.text;
   for (const char* name : {"model_int8.onnx", "ranges.json", "plan.json", "statistics.json", "run.json", "report.html"})
     EXPECT_TRUE(fs::exists(path("q/" + std::string(name)))) << name;
+  EXPECT_NE(slurp(path("q/metrics.jsonl")).find("\"range/"), std::string::npos) << "learned ranges are not logged";
   const auto run = nlohmann::json::parse(slurp(path("q/run.json")));
   EXPECT_EQ(run["epochs"].size(), 2u);
   EXPECT_FALSE(run["recipe_changes"].empty());

@@ -140,7 +140,7 @@ function network(run, prefix) {
   place.append(el("p", {class: "muted"}, "Choose a node in the picture or in the list: its statistics, decision, reason, SQNR and time appear here."));
   const root = el("div", {class: "split"}, el("div", {class: "card"}, list.root),
     el("div", {}, el("div", {class: "card"}, el("div", {class: "keys"}, keyOf(theme.int, "integers"), keyOf(theme.good, "integer weights only"), keyOf(theme.float, "float"),
-      el("span", {}, "solid line: Q/DQ stands on it"), el("span", {}, "orange line: precision changes"), el("span", {}, "pale: fused into the node before")), canvas, tools, details), place));
+      el("span", {}, "blue line: Q/DQ stands on it"), el("span", {}, "orange line: precision changes"), el("span", {}, "pale: fused into the node before")), canvas, tools, details), place));
   open(chosen[key] === undefined ? 0 : net.sheets.findIndex(s => chosen[key] >= s.begin && chosen[key] < s.end));
   if (chosen[key] !== undefined) place.replaceChildren(nodeDetails(run, chosen[key]));
   return [root];

@@ -254,7 +254,7 @@ function lineSpec(theme, width, series, options) {
        domain: {data: "points", field: "y"}},
       {name: "color", type: "ordinal", domain: series.map(s => s.name), range: colors}],
     axes: [{scale: "x", orient: "bottom", title: options.x, tickCount: 6},
-           {scale: "y", orient: "left", grid: true, title: options.unit, tickCount: 5}],
+           {scale: "y", orient: "left", grid: !options.log, title: options.unit, tickCount: 5}],
     legends: [{fill: "color"}],
     marks: [{type: "group", from: {facet: {name: "one", data: "points", groupby: "name"}}, marks: [
       {type: "line", from: {data: "one"}, encode: {update: {
@@ -262,7 +262,7 @@ function lineSpec(theme, width, series, options) {
         strokeWidth: {value: 1.8}}}},
       {type: "symbol", from: {data: "one"}, encode: {update: {
         x: {scale: "x", field: "x"}, y: {scale: "y", field: "y"}, fill: {scale: "color", field: "name"},
-        size: {value: points.length > 300 ? 8 : 26}, tooltip: {field: "tip"}}}}]}],
+        size: {value: points.length > 100 ? 6 : 26}, tooltip: {field: "tip"}}}}]}],
   });
 }
 
@@ -285,7 +285,9 @@ function scatterSpec(theme, width, points, options) {
       size: {signal: "datum.label ? 110 : 50"}, opacity: {value: 0.9}, tooltip: {field: "tip"}}}},
     {type: "text", from: {data: "points"}, encode: {update: {
       x: {scale: "x", field: "x", offset: 8}, y: {scale: "y", field: "y", offset: -8}, text: {field: "label"}}}});
-  const front = points.filter(p => p.front).sort((a, b) => a.x - b.x);
+  // Of the points on the front, which may count more than these two figures, those that nothing here beats.
+  let best = -Infinity;
+  const front = points.filter(p => p.front).sort((a, b) => a.x - b.x || b.y - a.y).filter(p => p.y > best && ((best = p.y), true));
   return baseSpec(theme, width, 320, options.title, {
     data: [{name: "points", values: points}, {name: "front", values: front}],
     scales: [
