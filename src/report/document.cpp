@@ -97,11 +97,19 @@ Json result_changes(const Artifacts& a, const Artifacts& b) {
                        const std::optional<double>& after) {
     if (before || after) rows.push_back({{"what", what}, {"before", json_of(before)}, {"after", json_of(after)}});
   };
-  for (const char* stage : {"float", "ptq", "quantized", "eval"})
-    for (const char* key : {"top1", "top5", "map50", "map"})
-      add(std::string(stage) + " " + key, number_of(at(a["run"], stage), key), number_of(at(b["run"], stage), key));
-  for (const char* key : {"quantized_bytes", "agreement", "total_seconds", "peak_memory_bytes"})
-    add(key, number_of(a["run"], key), number_of(b["run"], key));
+  constexpr std::pair<const char*, const char*> kStages[] = {
+      {"float", "float"}, {"ptq", "calibrated"}, {"quantized", "quantized"}, {"eval", "trained"}};
+  constexpr std::pair<const char*, const char*> kScores[] = {
+      {"top1", "top-1 %"}, {"top5", "top-5 %"}, {"map50", "mAP@0.5 %"}, {"map", "mAP@[.5:.95] %"}};
+  constexpr std::pair<const char*, const char*> kOthers[] = {{"quantized_bytes", "bytes of the file"},
+                                                             {"agreement", "equal predictions %"},
+                                                             {"total_seconds", "seconds of the job"},
+                                                             {"peak_memory_bytes", "bytes of memory at most"}};
+  for (const auto& [stage, network] : kStages)
+    for (const auto& [key, score] : kScores)
+      add(network + std::string(" ") + score, number_of(at(a["run"], stage), key),
+          number_of(at(b["run"], stage), key));
+  for (const auto& [key, what] : kOthers) add(what, number_of(a["run"], key), number_of(b["run"], key));
   const Json la = latency_views(a), lb = latency_views(b);
   for (const Json& x : la)
     for (const Json& y : lb)

@@ -33,7 +33,7 @@ function tooltipHandler(handler, event, item, value) {
 }
 
 function dataTable(columns, rows, most) {
-  const cell = x => isNumber(x) ? el("td", {class: "number"}, short(x, 6)) : el("td", {}, x === null || x === undefined ? "" : visible(x));
+  const cell = x => isNumber(x) ? el("td", {class: "number"}, Number.isInteger(x) ? String(x) : short(x, 6)) : el("td", {}, x === null || x === undefined ? "" : visible(x));
   const shown = rows.slice(0, most || 2000);
   const table = el("table", {}, el("thead", {}, el("tr", {}, columns.map(c => el("th", {scope: "col"}, c)))),
                    el("tbody", {}, shown.map(row => el("tr", {}, row.map(cell)))));
