@@ -24,9 +24,8 @@ Json notes_of(const Artifacts& a) {
 }
 
 std::string scalar_text(const Document& v) {
-  return v.is_string() ? v.get<std::string>()
-         : v.is_null() ? std::string()
-                       : v.dump(-1, ' ', false, Document::error_handler_t::replace);
+  if (v.is_string()) return v.get<std::string>();
+  return v.is_number() || v.is_boolean() ? v.dump() : std::string();
 }
 
 Json settings_changes(const Document& a, const Document& b) {
@@ -61,8 +60,8 @@ Json range_changes(const Document& a, const Document& b) {
   Json rows = Json::array();
   for (const std::string& name : names_of(a, b)) {
     const Document &before = at(a, name), &after = at(b, name);
-    if (before.is_object() && after.is_object() && before.value("lo", Document()) == after.value("lo", Document()) &&
-        before.value("hi", Document()) == after.value("hi", Document()))
+    if (before.is_object() && after.is_object() && numbers_of(before, "lo") == numbers_of(after, "lo") &&
+        numbers_of(before, "hi") == numbers_of(after, "hi"))
       continue;
     Json row = {{"tensor", name}};
     row["before"] = before.is_object() ? Json(rounded(amax(before))) : Json();

@@ -95,7 +95,7 @@ void add_statistics(const Document& seen, Json* t) {
   (*t)["bin_lo"] = json_of(number_of(seen, "bin_lo"));
   (*t)["bin_width"] = json_of(number_of(seen, "bin_width"));
   Json bins = Json::array();
-  for (const double n : numbers_of(seen, "bins")) bins.push_back(static_cast<int64_t>(n));
+  for (const double n : numbers_of(seen, "bins")) bins.push_back(static_cast<int64_t>(std::clamp(n, 0.0, 0x1p53)));
   (*t)["bins"] = std::move(bins);
   Json clips = Json::object();
   for (const char* method : kMethods) {

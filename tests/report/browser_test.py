@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import xml.etree.ElementTree
 
 try:
     from selenium import webdriver
@@ -115,6 +116,16 @@ def make_hostile(folder, layers):
     octet("report", folder)
     print("report of %d layers: %.1f s, %d bytes" % (layers, time.time() - begin, os.path.getsize(folder + "/report.html")))
     return names
+
+
+def test_hostile_figures(folder):
+    """Names that want to be markup leave the figures well-formed, and stay text in them."""
+    make_hostile(folder + "/small", 40)
+    octet("report", folder + "/small", "--figures", folder + "/small/figures")
+    for name in os.listdir(folder + "/small/figures"):
+        if name.endswith(".svg"):
+            tags = {e.tag.split("}")[-1] for e in xml.etree.ElementTree.parse(folder + "/small/figures/" + name).iter()}
+            check(not tags & {"script", "img", "image"}, name + " has " + str(tags))
 
 
 def start():
@@ -262,6 +273,7 @@ def main():
         both = "file://" + folder + "/both.html"
         visit(d, both, [both])
         check("another" in d.find_element(By.ID, "differences").text, "the changed target is not among the differences")
+        test_hostile_figures(folder)
         test_hostile(d, folder)
         test_serve(d, folder)
     finally:

@@ -28,10 +28,13 @@ function bytesText(n) {
   return !isNumber(n) ? "" : n >= 1e6 ? short(n / 1e6, 3) + " MB" : n >= 1e3 ? short(n / 1e3, 3) + " kB" : n + " B";
 }
 
+// What controls of text (C0, C1, direction) would do to a line is nothing that a reader wants, and XML does not take them.
+const visible = text => String(text).replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]/g, "\ufffd");
+
 // The middle of a long name says least.
 function clipName(name, most) {
-  const letters = Array.from(name);
-  if (letters.length <= most) return name;
+  const letters = Array.from(visible(name));
+  if (letters.length <= most) return letters.join("");
   const head = Math.floor((most - 1) / 3);
   return letters.slice(0, head).join("") + "…" + letters.slice(letters.length - (most - 1 - head)).join("");
 }
@@ -39,7 +42,7 @@ function clipName(name, most) {
 function baseSpec(theme, width, height, description, parts) {
   const font = "system-ui, 'DejaVu Sans', sans-serif";
   return Object.assign({
-    width, height, description,
+    width, height, description: visible(description),
     padding: 5,
     background: theme.surface,
     autosize: {type: "fit", contains: "padding"},

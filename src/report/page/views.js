@@ -11,9 +11,6 @@ function el(tag, attributes, ...children) {
   return node;
 }
 
-// What the C0 controls of a name would do to a line of text is nothing that a reader wants.
-const visible = text => String(text).replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
-
 const tip = {
   show(event, text) {
     const box = document.getElementById("tip");
