@@ -117,7 +117,7 @@ Layout lay_out_in_layers(size_t count, const std::vector<LayoutEdge>& edges) {
 Layout lay_out(size_t count, const std::vector<LayoutEdge>& edges) {
   Layout out;
   if (count == 0) return out;
-  if (count <= kMostDotNodes && edges.size() <= 4 * kMostDotNodes && lay_out_by_dot(count, edges, &out)) return out;
+  if (count <= kMostDotNodes && edges.size() <= 2 * kMostDotNodes && lay_out_by_dot(count, edges, &out)) return out;
   return lay_out_in_layers(count, edges);
 }
 

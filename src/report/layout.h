@@ -20,7 +20,7 @@ struct Layout {
 
 constexpr double kNodeWidth = 150, kNodeHeight = 30;
 
-// Lays out nodes 0 ... count-1 from top to bottom. By Graphviz's dot up to kMostDotNodes nodes and four times as many
+// Lays out nodes 0 ... count-1 from top to bottom. By Graphviz's dot up to kMostDotNodes nodes and twice as many
 // edges, beyond that (its time grows with more than the square) in layers by the longest path, which takes linear
 // time. Edges lead from lower to higher nodes. The same arguments give the same layout.
 constexpr size_t kMostDotNodes = 400;
