@@ -140,20 +140,19 @@ std::string speed_sentence(const Json& latency, const Json& groups) {
 
 std::string accuracy_sentence(const Json& base, const Json& best, const Document& run, std::string* level) {
   const double before = base["score"].get<double>(), after = best["score"].get<double>(), drop = before - after;
+  const bool within =
+      best["low"].is_number() && before >= best["low"].get<double>() && before <= best["high"].get<double>();
   std::string text = score_text(best) + ", ";
   if (std::fabs(drop) < 0.005) text += "as float has.";
   else
     text += with_decimals(std::fabs(drop), 2) + " points " + (drop > 0 ? "below" : "above") + " float's " +
-            with_decimals(before, 2) + ".";
+            with_decimals(before, 2) + (within ? ", inside the 95 % interval of the measurement." : ".");
   const auto budget = number_of(run, "max_drop");
   const double allowed = budget.value_or(1);
   *level = drop <= allowed ? "good" : "bad";
   if (budget)
     text += " The budget of " + with_decimals(*budget, 2) +
             (drop <= allowed ? " points holds." : " points does not hold.");
-  const bool within =
-      best["low"].is_number() && before >= best["low"].get<double>() && before <= best["high"].get<double>();
-  if (within && std::fabs(drop) >= 0.005) text += " That is within the 95 % interval of the measurement.";
   return text;
 }
 
