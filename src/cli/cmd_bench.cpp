@@ -32,13 +32,17 @@ void add_bench(CLI::App& app, std::shared_ptr<Common> common) {
   cmd->callback([o, report, common] {
     if (o->threads.empty()) o->threads = {0};
     for (int& threads : o->threads) threads = resolve_threads(threads);
-    o->profile = o->profile || !report->empty();
+    const bool asked = o->profile;  // what the report profiles besides is not printed
+    o->profile = asked || !report->empty();
     o->progress = progress_sink(common->quiet || common->json);
     o->cancel = cancel_on_interrupt();
     const Result<std::vector<BenchRow>> rows = run_bench(*o);
+    std::vector<BenchRow> shown = rows.is_ok() ? *rows : std::vector<BenchRow>();
+    if (!asked)
+      for (BenchRow& row : shown) row.groups.clear();
     if (!rows.is_ok()) common->exit = fail(rows.status());
-    else if (common->json) fmt::print("{}\n", bench_json(*rows));
-    else fmt::print("{}", bench_table(*rows));
+    else if (common->json) fmt::print("{}\n", bench_json(shown));
+    else fmt::print("{}", bench_table(shown));
     if (!rows.is_ok()) return;
     const Status saved = add_to_report(*report, "bench", bench_json(*rows));
     if (!saved.is_ok()) common->exit = fail(saved);
