@@ -22,6 +22,34 @@ target_include_directories(octet_onnx_proto SYSTEM INTERFACE ${ONNX_INCLUDE_DIR}
 target_compile_definitions(octet_onnx_proto INTERFACE ONNX_ML=1 ONNX_NAMESPACE=onnx)
 target_link_libraries(octet_onnx_proto INTERFACE ${ONNX_PROTO_LIBRARY} protobuf::libprotobuf)
 
+# Graphviz lays out networks in reports; its development package has no CMake package either.
+find_path(GRAPHVIZ_INCLUDE_DIR graphviz/gvc.h REQUIRED)
+find_library(GRAPHVIZ_GVC_LIBRARY gvc REQUIRED)
+find_library(GRAPHVIZ_CGRAPH_LIBRARY cgraph REQUIRED)
+add_library(octet_graphviz INTERFACE)
+target_include_directories(octet_graphviz SYSTEM INTERFACE ${GRAPHVIZ_INCLUDE_DIR} ${GRAPHVIZ_INCLUDE_DIR}/graphviz)
+target_link_libraries(octet_graphviz INTERFACE ${GRAPHVIZ_GVC_LIBRARY} ${GRAPHVIZ_CGRAPH_LIBRARY})
+
+# The chart library of reports, put into the program: JavaScript, no code of this build.
+find_path(OCTET_VEGA_DIR vega-view.min.js PATHS /usr/share/javascript/vega)
+if(NOT OCTET_VEGA_DIR)
+  message(FATAL_ERROR "The chart library Vega was not found: install Debian's libjs-vega, or set OCTET_VEGA_DIR to the "
+    "folder of vega-view.min.js")
+endif()
+
+# SpiderMonkey draws the charts of reports to SVG files, in a program of its own.
+find_path(MOZJS_INCLUDE_DIR jsapi.h PATHS /usr/include/mozjs-102)
+find_library(MOZJS_LIBRARY NAMES mozjs-102)
+if(MOZJS_INCLUDE_DIR AND MOZJS_LIBRARY)
+  set(OCTET_FIGURES ON)
+  add_library(octet_mozjs INTERFACE)
+  target_include_directories(octet_mozjs SYSTEM INTERFACE ${MOZJS_INCLUDE_DIR})
+  target_link_libraries(octet_mozjs INTERFACE ${MOZJS_LIBRARY})
+else()
+  set(OCTET_FIGURES OFF)
+  message(STATUS "Figures: off, 'octet report --figures' will not work (Debian's libmozjs-102-dev was not found)")
+endif()
+
 if(OCTET_ONEDNN)
   find_package(OpenMP REQUIRED COMPONENTS CXX)
   # Debian's dnnl-config.cmake asks for OpenCL's headers, which Octet does not use: find the library itself.

@@ -20,7 +20,7 @@ octet_bundle_of("${octet_rooms}" octet_bundle_objects octet_bundle_needs)
 list(REMOVE_ITEM octet_bundle_needs nlohmann_json::nlohmann_json Eigen3::Eigen)
 # What OctetConfig.cmake.in finds; a new dependency of a room must be added in both places.
 set(octet_config_knows Threads::Threads OpenMP::OpenMP_CXX JPEG::JPEG PNG::PNG ZLIB::ZLIB LibLZMA::LibLZMA yaml-cpp
-  fmt::fmt octet_onnx_proto octet_dnnl)
+  fmt::fmt octet_onnx_proto octet_dnnl octet_graphviz)
 foreach(need ${octet_bundle_needs})
   if(NOT need IN_LIST octet_config_knows)
     message(FATAL_ERROR "A room links ${need}, which installed Octet would not find again: add it to "
@@ -45,6 +45,9 @@ if(TARGET octet)
   install(TARGETS octet RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
 install(TARGETS octet_bundle ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+if(TARGET octet-figures)
+  install(TARGETS octet-figures RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
 if(TARGET octet-training)
   install(TARGETS octet-training RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()

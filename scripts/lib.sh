@@ -3,7 +3,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 BUILD_PACKAGES=(g++ cmake ninja-build ccache libdnnl-dev libonnx-dev libprotobuf-dev protobuf-compiler libyaml-cpp-dev
-  nlohmann-json3-dev libeigen3-dev libfmt-dev libcli11-dev libjpeg62-turbo-dev libpng-dev zlib1g-dev liblzma-dev)
+  nlohmann-json3-dev libeigen3-dev libfmt-dev libcli11-dev libjpeg62-turbo-dev libpng-dev zlib1g-dev liblzma-dev
+  libgraphviz-dev libjs-vega libmozjs-102-dev)
 DATA_PACKAGES=(dataset-fashion-mnist)
 TRAINING_PACKAGES=(libtorch-dev libgloo-dev)
 TEST_PACKAGES=(libgtest-dev python3 python3-pip)

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "octet/calibration.h"
+#include "octet/calibration_summary.h"
 #include "octet/data.h"
 #include "octet/graph.h"
 #include "octet/processes.h"
@@ -143,6 +144,7 @@ struct QuantizeResult {
   Graph quantized;
   Ranges ranges;
   QuantizationPlan plan;
+  std::optional<CalibrationSummary> summary;  // of a job that calibrated: statistics.json
   int64_t calibration_images = 0;  // as many as were really used
   double calibration_seconds = 0;
   std::vector<std::string> notes;  // about the job itself; plan.notes has those about the network

@@ -222,6 +222,11 @@ Spread spread_of(std::vector<double> values) {
   double squares = 0;
   for (double v : values) squares += (v - s.mean) * (v - s.mean);
   s.deviation = n > 1 ? std::sqrt(squares / static_cast<double>(n - 1)) : 0;
+  s.bins.assign(kSpreadBins, 0);
+  const double width = (s.p99 - s.min) / static_cast<double>(kSpreadBins);
+  for (double v : values)
+    ++s.bins[width > 0 ? static_cast<size_t>(std::min((v - s.min) / width, static_cast<double>(kSpreadBins - 1)))
+                       : 0];
   return s;
 }
 

@@ -22,9 +22,11 @@ struct BenchOptions {
   const CancelFlag* cancel = nullptr;
 };
 
+constexpr size_t kSpreadBins = 24;
 struct Spread {
   int64_t count = 0;
   double min = 0, median = 0, p99 = 0, max = 0, mean = 0, deviation = 0;
+  std::vector<int64_t> bins;  // counts of kSpreadBins equal parts of min to p99; what is above counts in the last
 };
 // Of at least one value.
 Spread spread_of(std::vector<double> values);

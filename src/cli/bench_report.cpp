@@ -11,8 +11,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json spread_json(const Spread& s) {
-  return {{"min", s.min},   {"median", s.median},       {"p99", s.p99},    {"max", s.max},
-          {"mean", s.mean}, {"deviation", s.deviation}, {"count", s.count}};
+  return {{"min", s.min},   {"median", s.median},       {"p99", s.p99},     {"max", s.max},
+          {"mean", s.mean}, {"deviation", s.deviation}, {"count", s.count}, {"bins", s.bins}};
 }
 
 std::string profile_table(const BenchRow& row) {
@@ -28,11 +28,11 @@ std::string profile_table(const BenchRow& row) {
 }
 
 std::string setting_table(const std::vector<const BenchRow*>& rows) {
-  Table table({"model", "min ms", "median", "p99", "deviation", "images/s", "ratio", "of minima", "with copies",
-               "load ms", "load memory", "session"});
+  Table table({"model", "min ms", "median", "p99", "<min to p99", "deviation", "images/s", "ratio", "of minima",
+               "with copies", "load ms", "load memory", "session"});
   for (const BenchRow* r : rows)
     table.add({shorten(r->model, 44), fmt::format("{:.3f}", r->ms.min), fmt::format("{:.3f}", r->ms.median),
-               fmt::format("{:.3f}", r->ms.p99), fmt::format("{:.3f}", r->ms.deviation),
+               fmt::format("{:.3f}", r->ms.p99), sparkline(r->ms.bins, 12), fmt::format("{:.3f}", r->ms.deviation),
                fmt::format("{:.1f}", r->images_per_second), fmt::format("{:.2f}", r->ratio),
                fmt::format("{:.2f}", r->min_ratio), fmt::format("{:.3f}", r->copied_ms.median),
                fmt::format("{:.2f}", r->load_ms), human_bytes(r->load_bytes),
@@ -55,7 +55,8 @@ std::string bench_table(const std::vector<BenchRow>& rows) {
       if (!row->groups.empty()) text += profile_table(*row);
   }
   return text +
-         "\nratio, of minima: of medians and of minima to the first model. with copies: median with inputs copied in and outputs out.\n";
+         "\nratio, of minima: of medians and of minima to the first model. with copies: median with inputs copied in "
+         "and outputs out.\n";
 }
 
 std::string bench_json(const std::vector<BenchRow>& rows) {

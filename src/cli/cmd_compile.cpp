@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/explain.h"
 #include "cli/explain_plan.h"
+#include "cli/report_files.h"
 #include "engine/compiler/compile.h"
 #include "kernels/cpu/features.h"
 #include "pipeline/image_runner.h"
@@ -21,7 +22,7 @@ using Json = nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
 
 struct Options {
-  std::string model, output, timing_cache, cpu;
+  std::string model, output, timing_cache, cpu, report;
   std::vector<std::string> keep_float, disabled_kernels;
   int64_t batch = 0;
   double seconds = 3;
@@ -133,7 +134,7 @@ void print_outcome(const Options& o, const Outcome& out) {
              o.explain ? "" : fmt::format("   or: octet explain {}", o.output));
 }
 
-void print_json(const Options& o, const Outcome& out) {
+std::string outcome_json(const Options& o, const Outcome& out) {
   const GroupCounts counts = count_groups(out.program);
   Json j;
   j["model"] = o.model;
@@ -145,8 +146,8 @@ void print_json(const Options& o, const Outcome& out) {
   j["arena_bytes"] = out.program.arena_bytes;
   j["features"] = cpu::features_to_string(out.program.features);
   j["groups"] = {{"int8", counts.int8}, {"float32", counts.floats}, {"layout", counts.other}};
-  if (o.explain) j["explain"] = explain_json(out.program);
-  fmt::print("{}\n", j.dump(2, ' ', false, Json::error_handler_t::replace));
+  if (o.explain || !o.report.empty()) j["explain"] = explain_json(out.program);
+  return j.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 
 // JSON, by its first character that counts.
@@ -206,13 +207,17 @@ void add_compile(CLI::App& app, std::shared_ptr<Common> common) {
   cmd->add_option("--disable-kernel", o->disabled_kernels, "kernel that is not to be used (repeatable)")->take_all();
   cmd->add_flag("--float", o->float_only, "everything in float, to compare");
   cmd->add_flag("--explain", o->explain, "show every fused group, its kernel and what was refused");
+  add_report_option(*cmd, &o->report, "compile.json");
   cmd->footer("Example: octet compile out/model_int8.onnx -o model.octet --threads 2 --explain");
   add_common_options(*cmd, common);
   cmd->callback([o, common] {
     const Result<Outcome> out = run(*o, *common);
     if (!out.is_ok()) common->exit = fail(out.status());
-    else if (common->json) print_json(*o, *out);
+    else if (common->json) fmt::print("{}\n", outcome_json(*o, *out));
     else print_outcome(*o, *out);
+    if (!out.is_ok()) return;
+    const Status saved = add_to_report(o->report, "compile", outcome_json(*o, *out));
+    if (!saved.is_ok()) common->exit = fail(saved);
   });
 }
 

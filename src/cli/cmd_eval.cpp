@@ -16,6 +16,18 @@ struct Options {
   bool simulate = false;
 };
 
+// How often each class was predicted; empty for outputs that are no few classes.
+std::vector<int64_t> class_counts(const EvalReport& r) {
+  constexpr int64_t kMostClasses = 1000;
+  std::vector<int64_t> counts;
+  for (const int64_t p : r.predictions) {
+    if (p < 0 || p >= kMostClasses) return {};
+    if (counts.size() <= static_cast<size_t>(p)) counts.resize(static_cast<size_t>(p) + 1, 0);
+    ++counts[static_cast<size_t>(p)];
+  }
+  return counts;
+}
+
 void print_report(const EvalReport& r) {
   const double rate = r.seconds > 0 ? static_cast<double>(r.count) / r.seconds : 0;
   if (r.task == "detection") {
@@ -24,6 +36,8 @@ void print_report(const EvalReport& r) {
     fmt::print("top-1 {:.2f} % (95 % interval {:.2f} to {:.2f})   top-5 {:.2f} %   {} images, {:.1f}/s\n", r.top1,
                r.top1_low, r.top1_high, r.top5, r.count, rate);
   }
+  if (const std::vector<int64_t> classes = class_counts(r); classes.size() > 1)
+    fmt::print("predicted classes 0 {} {}\n", sparkline(classes, 64), classes.size() - 1);
   if (r.arithmetic == "simulated") fmt::print("computed in float: quantizers round, sums are float sums\n");
   for (const std::string& note : nonfinite_notes(r, "the network")) fmt::print("note: {}\n", note);
 }
@@ -73,8 +87,7 @@ Result<EvalReport> run(const Options& o, const Common& common) {
 void add_eval(CLI::App& app, std::shared_ptr<Common> common) {
   auto o = std::make_shared<Options>();
   CLI::App* cmd = app.add_subcommand("eval", "Measure the accuracy of a network or an engine on labelled data");
-  cmd->add_option("MODEL", o->model, "ONNX file, where Q/DQ networks run in integers, or .octet file")
-      ->required();
+  cmd->add_option("MODEL", o->model, "ONNX file, where Q/DQ networks run in integers, or .octet file")->required();
   cmd->add_option("--data", o->data, "labelled data: a YAML file or kind:PATH")->required();
   cmd->add_option("--images", o->images, "evaluate the first N images only; 0: all")->check(CLI::NonNegativeNumber);
   cmd->add_option("--batch", o->batch, "images a thread runs at once")->check(CLI::Range(1, 4096));

@@ -1,6 +1,8 @@
 // octet inspect: what is in a network, and what quantization will meet there.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -30,7 +32,18 @@ struct Facts {
   std::map<std::string, int> ops;
   bool quantized = false;
   std::vector<QuantizationWarning> warnings;
+  std::vector<int64_t> magnitudes;  // of float constants, by powers of two from 2^kLeastPower
 };
+
+constexpr int kLeastPower = -16, kPowers = 24;
+
+// Zeros count nowhere; what is smaller or larger counts at the ends.
+void count_magnitudes(const Tensor& t, std::vector<int64_t>* counts) {
+  counts->resize(kPowers, 0);
+  for (int64_t i = 0; i < t.numel(); ++i)
+    if (const float x = t.data<float>()[i]; x != 0 && std::isfinite(x))
+      ++(*counts)[static_cast<size_t>(std::clamp(std::ilogb(x) - kLeastPower, 0, kPowers - 1))];
+}
 
 Result<Facts> collect(const Options& o) {
   Facts f;
@@ -45,8 +58,11 @@ Result<Facts> collect(const Options& o) {
                   node.op_type.starts_with("QLinear");
   }
   for (size_t v = 0; v < f.graph.value_count(); ++v)
-    if (f.graph.is_constant(static_cast<ValueId>(v)))
-      f.parameters += f.graph.value(static_cast<ValueId>(v)).constant->numel();
+    if (f.graph.is_constant(static_cast<ValueId>(v))) {
+      const Tensor& constant = *f.graph.value(static_cast<ValueId>(v)).constant;
+      f.parameters += constant.numel();
+      if (constant.dtype() == DType::kFloat32) count_magnitudes(constant, &f.magnitudes);
+    }
   if (!f.quantized) {
     Graph prepared = f.graph;
     OCTET_RETURN_IF_ERROR(run_passes(prepared).status());
@@ -70,6 +86,9 @@ void print_facts(const Options& o, const Facts& f) {
   Table table({"operator", "count"});
   for (const auto& [op, n] : f.ops) table.add({op, std::to_string(n)});
   fmt::print("{}", table.to_string());
+  if (!f.magnitudes.empty())
+    fmt::print("\nmagnitudes of the weights: 2^{} {} 2^{}\n", kLeastPower,
+               sparkline(f.magnitudes, f.magnitudes.size()), kLeastPower + static_cast<int>(f.magnitudes.size()));
   if (!f.warnings.empty()) fmt::print("\nWorth knowing before quantization:\n");
   for (const QuantizationWarning& w : f.warnings) fmt::print("  {}\n", w.message);
 }

@@ -9,6 +9,7 @@
 #include "cli/network_file.h"
 #include "cli/report_json.h"
 #include "cli/training_output.h"
+#include "octet/report.h"
 #include "onnx/save.h"
 
 namespace octet::cli {
@@ -16,7 +17,7 @@ namespace {
 
 struct Options {
   std::string model, data, eval_data, recipe = "qat", output = "qat", device = "cpu", regime, target;
-  bool distill = false, resume = false;
+  bool distill = false, resume = false, report = false;
   int epochs = 0;
   int64_t images = 0;
 };
@@ -99,6 +100,8 @@ Status save_all(const QatResult& r, QuantizeSummary* s, std::chrono::steady_cloc
   if (r.trained.ranges)
     OCTET_RETURN_IF_ERROR(files.add(s->output_folder + "/ranges.json", ranges_to_json(*r.trained.ranges)));
   OCTET_RETURN_IF_ERROR(files.add(s->output_folder + "/plan.json", plan_to_json(*r.trained.plan)));
+  if (r.ptq.summary)
+    OCTET_RETURN_IF_ERROR(files.add(s->output_folder + "/statistics.json", summary_to_json(*r.ptq.summary)));
   OCTET_RETURN_IF_ERROR(files.commit());
   OCTET_RETURN_IF_ERROR(measure_files(s));
   s->total_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
@@ -156,6 +159,7 @@ Status run(Options o, Common& common) {
   if (!common.is_first()) return Status::ok();
   QuantizeSummary summary = summarize(o, modified, data, result);
   OCTET_RETURN_IF_ERROR(save_all(result, &summary, begin));
+  if (o.report) OCTET_RETURN_IF_ERROR(write_report(o.output));
   if (common.json) fmt::print("{}\n", quantize_json(summary));
   else print_report(summary);
   return Status::ok();
@@ -179,6 +183,7 @@ void add_qat(CLI::App& app, std::shared_ptr<Common> common) {
                   "folder for model_int8.onnx, ranges.json, plan.json, run.json and the "
                   "checkpoint; default: qat");
   cmd->add_option("--device", o->device, "cpu, cuda or cuda:N");
+  cmd->add_flag("--report", o->report, "also make report.html in the output folder");
   cmd->add_flag("--resume", o->resume, "go on from the checkpoint in the output folder");
   cmd->add_option("--epochs", o->epochs, "instead of the recipe's, after its modification")
       ->check(CLI::Range(1, 1000000));

@@ -12,6 +12,7 @@
 #include "cli/report_json.h"
 #include "octet/onnx.h"
 #include "octet/recipe.h"
+#include "octet/report.h"
 #include "onnx/save.h"
 
 namespace octet::cli {
@@ -22,7 +23,7 @@ struct Options {
   std::vector<std::string> skip;
   int64_t images = 0, eval_images = 0;
   int batch_size = 0;
-  bool no_eval = false;
+  bool no_eval = false, report = false;
   double max_drop = -1;
   double min_layer_sqnr = 20;
   size_t rows = 40;
@@ -60,18 +61,31 @@ std::string numbers_of(const QuantizationPlan& plan, const Graph& graph, const s
   return "float";
 }
 
+// The histogram of what a node reads.
+std::string values_of(const QuantizeResult& r, const std::string& node_name) {
+  const Node* node = r.prepared.find_node(node_name);
+  if (!r.summary || node == nullptr || !node->has_input(0)) return "";
+  const auto it = r.summary->tensors.find(r.prepared.value(node->inputs[0]).name);
+  return it == r.summary->tensors.end() ? "" : sparkline(it->second.bins, 12, true);
+}
+
 void print_plan(const QuantizeResult& r, size_t rows) {
-  Table table({"node", "<op", "<decision", "<input", "<weight", "<why"});
+  Table table({"node", "<op", "<decision", "<input", "<values (log)", "<weight", "<why"});
   for (const NodePlan& n : r.plan.nodes) {
     if (rows != 0 && table.size() >= rows) break;
     const bool weighted = n.decision == NodeDecision::kQuantized || n.decision == NodeDecision::kWeightOnly;
     table.add({shorten(n.name, 32), n.op_type, node_decision_name(n.decision),
-               weighted ? numbers_of(r.plan, r.prepared, n.name, 0) : "",
+               weighted ? numbers_of(r.plan, r.prepared, n.name, 0) : "", weighted ? values_of(r, n.name) : "",
                weighted ? numbers_of(r.plan, r.prepared, n.name, 1) : "", shorten(n.why, 90)});
   }
   fmt::print("{}", table.to_string());
   if (table.size() < r.plan.nodes.size())
     fmt::print("... {} more nodes in plan.json; --rows 0 shows all\n", r.plan.nodes.size() - table.size());
+}
+
+std::string change_text(const QuantizeSummary& s) {
+  const double change = s.quantized_eval->score() - s.float_eval->score();
+  return painted(fmt::format("{:+.2f}", change), change < -s.max_drop.value_or(1) ? Ink::kBad : Ink::kGood);
 }
 
 void print_accuracy(const QuantizeSummary& s) {
@@ -93,8 +107,7 @@ void print_accuracy(const QuantizeSummary& s) {
   add("int8 " + s.regime, s.quantized_bytes, s.quantized_eval);
   fmt::print("\n{}", table.to_string());
   if (s.float_eval && s.quantized_eval)
-    fmt::print("change {:+.2f} points on {} images", s.quantized_eval->score() - s.float_eval->score(),
-               s.quantized_eval->count);
+    fmt::print("change {} points on {} images", change_text(s), s.quantized_eval->count);
   if (s.agreement) fmt::print(", equal predictions {:.2f} %", *s.agreement);
   fmt::print("{}file {:.2f}x smaller\n", s.float_eval ? "; " : "",
              static_cast<double>(s.float_bytes) / static_cast<double>(std::max<int64_t>(1, s.quantized_bytes)));
@@ -116,9 +129,17 @@ void print_report(const Options& o, const QuantizeResult& r, const QuantizeSumma
     fmt::print("calibrated on {} images in {:.1f} s; whole job {:.1f} s, peak memory {}\n", s.calibration_images,
                s.calibration_seconds, s.total_seconds, human_bytes(s.peak_memory_bytes));
   print_accuracy(s);
-  fmt::print("wrote {0}/model_int8.onnx{2}, {0}/plan.json{1}, {0}/run.json\n", o.output,
-             o.plan.empty() ? fmt::format(", {}/ranges.json", o.output) : "",
-             s.repairs.empty() ? "" : fmt::format(", {}/model_repaired.onnx", o.output));
+  std::string written = o.output + "/model_int8.onnx";
+  const auto also = [&](bool there, const char* name) {
+    if (there) written += ", " + o.output + "/" + name;
+  };
+  also(!s.repairs.empty(), "model_repaired.onnx");
+  also(true, "plan.json");
+  also(o.plan.empty(), "ranges.json");
+  also(r.summary.has_value(), "statistics.json");
+  also(true, "run.json");
+  also(o.report, "report.html");
+  fmt::print("wrote {}\n", written);
 }
 
 // The files of a finished quantization appear together, before its accuracy is measured.
@@ -129,6 +150,7 @@ Status save_all(const QuantizeResult& r, QuantizeSummary summary, bool from_plan
   if (!r.repairs.empty()) OCTET_RETURN_IF_ERROR(stage_onnx(r.prepared, folder + "/model_repaired.onnx", &files));
   if (!from_plan) OCTET_RETURN_IF_ERROR(files.add(folder + "/ranges.json", ranges_to_json(r.ranges)));
   OCTET_RETURN_IF_ERROR(files.add(folder + "/plan.json", plan_to_json(r.plan)));
+  if (r.summary) OCTET_RETURN_IF_ERROR(files.add(folder + "/statistics.json", summary_to_json(*r.summary)));
   summary.notes.emplace_back(
       "the job did not get to its end: this document was written before the accuracy was measured");
   OCTET_RETURN_IF_ERROR(files.add(folder + "/run.json", quantize_json(summary) + "\n"));
@@ -162,6 +184,7 @@ QuantizeSummary summarize(const Options& o, const QuantizationOptions& q, const 
   if (r.quantized_eval)
     s.notes = merged(std::move(s.notes), nonfinite_notes(*r.quantized_eval, "the quantized network"));
   s.peak_memory_bytes = peak_memory_bytes();
+  if (o.max_drop >= 0) s.max_drop = o.max_drop;
   return s;
 }
 
@@ -229,6 +252,7 @@ Result<int> run(const Options& o, Common& common) {
   OCTET_RETURN_IF_ERROR(measure_files(&summary));
   summary.total_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   OCTET_RETURN_IF_ERROR(write_file_atomically(o.output + "/run.json", quantize_json(summary) + "\n"));
+  if (o.report) OCTET_RETURN_IF_ERROR(write_report(o.output));
   if (common.json) fmt::print("{}\n", quantize_json(summary));
   else print_report(o, result, summary);
   if (o.max_drop < 0) return static_cast<int>(kSuccess);
@@ -255,7 +279,8 @@ void add_quantize(CLI::App& app, std::shared_ptr<Common> common) {
   cmd->add_option("--eval-images", o->eval_images, "evaluate the first N images only; 0: all")
       ->check(CLI::NonNegativeNumber);
   cmd->add_flag("--no-eval", o->no_eval, "do not measure accuracy");
-  cmd->add_option("-o,--output", o->output, "folder for model_int8.onnx, ranges.json, plan.json, run.json")
+  cmd->add_option("-o,--output", o->output,
+                  "folder for model_int8.onnx, ranges.json, plan.json, statistics.json, run.json")
       ->required();
   cmd->add_option("--regime", o->regime, "naive, hybrid or selective; overrides the recipe")
       ->check(CLI::IsMember({"naive", "hybrid", "selective"}));
@@ -275,6 +300,7 @@ void add_quantize(CLI::App& app, std::shared_ptr<Common> common) {
       ->check(CLI::NonNegativeNumber);
   cmd->add_option("--max-drop", o->max_drop, "exit with 10 when accuracy falls by more points than this")
       ->check(CLI::NonNegativeNumber);
+  cmd->add_flag("--report", o->report, "also make report.html in the output folder");
   cmd->add_option("--rows", o->rows, "rows of the node table; 0: all");
   cmd->footer(
       "cifar10 and idx folders calibrate on the training split and are evaluated on the test split.\n"

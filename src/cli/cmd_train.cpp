@@ -11,6 +11,7 @@
 #include "cli/report_json.h"
 #include "cli/training_output.h"
 #include "octet/onnx.h"
+#include "octet/report.h"
 #include "octet/zoo.h"
 
 namespace octet::cli {
@@ -18,7 +19,7 @@ namespace {
 
 struct Options {
   std::string recipe, output, device = "cpu", data, val_data;
-  bool resume = false;
+  bool resume = false, report = false;
   int epochs = 0;
 };
 
@@ -104,6 +105,7 @@ Status run(Options o, Common& common) {
   OCTET_RETURN_IF_ERROR(evaluate_file(model, job.recipe, alone, &summary));
   summary.total_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   OCTET_RETURN_IF_ERROR(write_file_atomically(summary.output_folder + "/run.json", train_json(summary) + "\n"));
+  if (o.report) OCTET_RETURN_IF_ERROR(write_report(summary.output_folder));
   if (common.json) fmt::print("{}\n", train_json(summary));
   else print_summary(summary);
   return Status::ok();
@@ -119,6 +121,7 @@ void add_train(CLI::App& app, std::shared_ptr<Common> common) {
                   "folder for model.onnx, checkpoint.bin, metrics.jsonl, run.json; default: "
                   "the recipe's name");
   cmd->add_option("--device", o->device, "cpu, cuda or cuda:N");
+  cmd->add_flag("--report", o->report, "also make report.html in the output folder");
   cmd->add_flag("--resume", o->resume, "go on from the checkpoint in the output folder");
   cmd->add_option("--epochs", o->epochs, "instead of the recipe's max_epochs")->check(CLI::Range(1, 1000000));
   cmd->add_option(

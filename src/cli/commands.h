@@ -44,6 +44,7 @@ void add_compile(CLI::App& app, std::shared_ptr<Common> common);
 void add_explain(CLI::App& app, std::shared_ptr<Common> common);
 void add_run(CLI::App& app, std::shared_ptr<Common> common);
 void add_bench(CLI::App& app, std::shared_ptr<Common> common);
+void add_report(CLI::App& app, std::shared_ptr<Common> common);
 void add_zoo(CLI::App& app, std::shared_ptr<Common> common);
 void add_sensitivity(CLI::App& app, std::shared_ptr<Common> common);
 void add_calib_check(CLI::App& app, std::shared_ptr<Common> common);

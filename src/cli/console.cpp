@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cmath>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 
@@ -22,9 +24,25 @@ void on_interrupt(int) {
   std::signal(SIGTERM, SIG_DFL);
 }
 
-// Display width of UTF-8 text, counting code points.
+// Display width of UTF-8 text, counting code points; colours have none.
 size_t width_of(const std::string& s) {
-  return static_cast<size_t>(std::count_if(s.begin(), s.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+  size_t width = 0;
+  bool escape = false;
+  for (const char c : s) {
+    if (c == '\x1b') escape = true;
+    if (!escape && (c & 0xC0) != 0x80) ++width;
+    if (c == 'm') escape = false;
+  }
+  return width;
+}
+
+bool colours() {
+  static const bool yes = [] {
+    const char *refused = std::getenv("NO_COLOR"), *term = std::getenv("TERM");
+    return ::isatty(STDOUT_FILENO) != 0 && (refused == nullptr || *refused == '\0') &&
+           (term == nullptr || std::strcmp(term, "dumb") != 0);
+  }();
+  return yes;
 }
 
 std::string pad(const std::string& cell, size_t width, bool left) {
@@ -90,6 +108,26 @@ int output_lost(const std::string& reason) {
 int flushed(int code) {
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
   return output_lost(errno != 0 ? std::strerror(errno) : "write error");
+}
+
+std::string painted(const std::string& text, Ink ink) {
+  if (!colours() || text.empty()) return text;
+  const char* code = ink == Ink::kGood ? "32" : ink == Ink::kBad ? "31" : "2";
+  return "\x1b[" + std::string(code) + "m" + text + "\x1b[0m";
+}
+
+std::string sparkline(const std::vector<int64_t>& counts, size_t cells, bool logarithmic) {
+  constexpr const char* kBlocks[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+  cells = std::min(cells, counts.size());
+  std::vector<double> heights(cells, 0);
+  for (size_t i = 0; i < counts.size(); ++i) heights[i * cells / counts.size()] += static_cast<double>(counts[i]);
+  if (logarithmic)
+    for (double& h : heights) h = std::log1p(h);
+  const double most = cells == 0 ? 0 : *std::max_element(heights.begin(), heights.end());
+  std::string line;
+  for (const double h : heights)
+    line += h <= 0 ? " " : kBlocks[std::min<size_t>(7, static_cast<size_t>(h / most * 8))];
+  return line;
 }
 
 std::string Table::to_string() const {

@@ -31,6 +31,14 @@ int fail(const Status& status);
 int flushed(int code);
 int output_lost(const std::string& reason);
 
+// Colour on a terminal; plain text when stdout is none, when NO_COLOR is set (no-color.org) or TERM is dumb.
+enum class Ink { kGood, kBad, kFaint };
+std::string painted(const std::string& text, Ink ink);
+
+// A histogram in one line: counts joined to at most `cells` blocks of eight heights, the largest full; by their
+// logarithm where a few counts are far larger than the others. Empty cells stay blank.
+std::string sparkline(const std::vector<int64_t>& counts, size_t cells, bool logarithmic = false);
+
 // Left-aligned first column, right-aligned others unless a column's header begins with '<'; fits the widest cell.
 class Table {
  public:

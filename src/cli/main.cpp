@@ -39,6 +39,7 @@ int main(int argc, char** argv) {
   octet::cli::add_explain(app, common);
   octet::cli::add_run(app, common);
   octet::cli::add_bench(app, common);
+  octet::cli::add_report(app, common);
   octet::cli::add_zoo(app, common);
   return octet::cli::run_commands(app, *common, argc, argv);
 }

@@ -106,6 +106,7 @@ std::string quantize_json(const QuantizeSummary& s) {
   if (s.ptq_eval) j["ptq"] = eval_object(*s.ptq_eval);
   if (s.quantized_eval) j["quantized"] = eval_object(*s.quantized_eval);
   if (s.agreement) j["agreement"] = *s.agreement;
+  if (s.max_drop) j["max_drop"] = *s.max_drop;
   j["decisions"] = s.decisions;
   j["warnings"] = Json::array();
   for (const QuantizationWarning& w : s.warnings)

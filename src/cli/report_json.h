@@ -22,6 +22,7 @@ struct QuantizeSummary {
   int64_t peak_memory_bytes = 0;
   std::optional<EvalReport> float_eval, quantized_eval;
   std::optional<double> agreement;
+  std::optional<double> max_drop;            // points that --max-drop allows
   std::map<std::string, int64_t> decisions;  // node decision -> number of nodes
   std::vector<QuantizationWarning> warnings;
   std::vector<std::string> notes;

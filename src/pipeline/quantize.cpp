@@ -59,6 +59,7 @@ Status calibrate_step(const SelectiveQuantizer& quantizer, const QuantizeJob& jo
     statistics.merge(collected);
   }
   OCTET_ASSIGN(result->ranges, quantizer.calibrate(result->prepared, decisions, statistics));
+  result->summary = summarize_calibration(result->prepared, decisions, statistics);
   result->calibration_images = n;
   result->calibration_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return Status::ok();
@@ -111,6 +112,7 @@ Status guard_layers(const SelectiveQuantizer& quantizer, const QuantizeJob& job,
                isolated_losses(result->prepared, result->plan, *job.calibration, images, job.run));
   bool changed = false;
   for (const LayerLoss& loss : losses) {
+    if (result->summary) result->summary->layer_sqnr_db[loss.node] = loss.sqnr_db;
     const Node* node = result->prepared.find_node(loss.node);
     if (loss.sqnr_db >= job.min_layer_sqnr_db || node == nullptr || !result->prepared.is_constant(node->inputs[1]) ||
         has_four_bits(result->prepared, result->plan, *node))

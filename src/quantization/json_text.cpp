@@ -87,6 +87,10 @@ JsonLine& JsonLine::add(const std::string& key, const std::vector<int32_t>& valu
   return raw(key, list_text(
                       values, [](int32_t v) { return std::to_string(v); }, true));
 }
+JsonLine& JsonLine::add(const std::string& key, const std::vector<int64_t>& values) {
+  return raw(key, list_text(
+                      values, [](int64_t v) { return std::to_string(v); }, false));
+}
 JsonLine& JsonLine::add(const std::string& key, const std::vector<std::string>& values) {
   return raw(key, list_text(
                       values, [](const std::string& v) { return json_quote(v); }, false));

@@ -22,6 +22,7 @@ class JsonLine {
   JsonLine& add(const std::string& key, bool value);
   JsonLine& add(const std::string& key, const std::vector<float>& values);  // one value without brackets
   JsonLine& add(const std::string& key, const std::vector<int32_t>& values);
+  JsonLine& add(const std::string& key, const std::vector<int64_t>& values);  // always with brackets
   JsonLine& add(const std::string& key, const std::vector<std::string>& values);
   std::string text() const { return "{" + body_ + "}"; }
 

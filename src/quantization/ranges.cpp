@@ -5,19 +5,11 @@
 
 #include "arith/quantize.h"
 #include "octet/quantization.h"
+#include "quantization/calibrator_choice.h"
 #include "quantization/network.h"
 
 namespace octet {
 namespace {
-
-DType signed_counterpart(DType t) {
-  switch (t) {
-    case DType::kUint4: return DType::kInt4;
-    case DType::kUint8: return DType::kInt8;
-    case DType::kUint16: return DType::kInt16;
-    default: return t;
-  }
-}
 
 class RangeMaker {
  public:
@@ -47,7 +39,7 @@ class RangeMaker {
  private:
   Status add_weight(const std::string& name, const TensorPlan& t, Ranges* ranges) const {
     const Tensor& w = *net_.value(net_.graph.find_value(name)).constant;
-    OCTET_ASSIGN(const CalibratorOptions options, options_of(t, t.dtype));
+    OCTET_ASSIGN(const CalibratorOptions options, calibrator_options(t, false));
     auto found = calibrate_weights(w, t.axis, options, t.block_size);
     if (!found.is_ok()) return found.status().at("weight '" + name + "'");
     TensorRangeEntry entry;
@@ -85,8 +77,7 @@ class RangeMaker {
 
   Status add_statistics(const std::string& head, const std::string& member, const TensorPlan& t,
                         const TensorStatistics& seen, TensorRole role, Ranges* ranges) const {
-    const bool mirrored = t.symmetric && seen.min() < 0;  // unsigned codes around a zero point in the middle
-    OCTET_ASSIGN(CalibratorOptions options, options_of(t, mirrored ? signed_counterpart(t.dtype) : t.dtype));
+    OCTET_ASSIGN(CalibratorOptions options, calibrator_options(t, seen.min() < 0));
     if (role == TensorRole::kConstant) options.method = CalibrationMethod::kMax;
     auto found = calibrate(seen, options, consumers(head));
     if (!found.is_ok()) return found.status().at("tensor '" + member + "'");
@@ -129,16 +120,6 @@ class RangeMaker {
     std::set<std::string> names;
     for (const CalibratedRange& r : ranges) names.insert(calibration_method_name(r.method));
     return names.size() == 1 ? *names.begin() : "auto";
-  }
-
-  static Result<CalibratorOptions> options_of(const TensorPlan& t, DType dtype) {
-    CalibratorOptions options;
-    OCTET_ASSIGN(options.method, calibration_method_from_name(t.calibrator));
-    options.percentile = t.percentile;
-    options.dtype = dtype;
-    options.symmetric = t.symmetric;
-    options.narrow_range = t.narrow_range;
-    return options;
   }
 
   // The errors that all weighted readers of a quantizer make of an error of its tensor, added up.

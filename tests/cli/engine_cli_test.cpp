@@ -143,6 +143,9 @@ TEST_F(EngineCli, BenchTimesAllModelsAtAllSettings) {
       EXPECT_GT(row[key]["min"], 0);
       EXPECT_LE(row[key]["min"], row[key]["median"]);
       EXPECT_LE(row[key]["median"], row[key]["p99"]);
+      int64_t counted = 0;
+      for (const auto& n : row[key]["bins"]) counted += n.get<int64_t>();
+      EXPECT_EQ(counted, row[key]["count"]);
     }
     const double first = rows[i - i % 2]["ms"]["median"];
     EXPECT_DOUBLE_EQ(row["ratio"].get<double>(), row["ms"]["median"].get<double>() / first);

@@ -198,12 +198,13 @@ TEST_F(TrainingCli, ACheckpointOfAnotherNetworkIsRefused) {
 TEST_F(TrainingCli, FineTuningWritesWhatQuantizeWrites) {
   const std::string r = recipe("r.yaml", "", 20);
   const Outcome out =
-      octet("qat " + model_ + " --data " + data() + " --recipe " + r + " --regime naive -o " + path("q"));
+      octet("qat " + model_ + " --data " + data() + " --recipe " + r + " --regime naive --report -o " + path("q"));
   ASSERT_EQ(out.code, 0) << out.text;
   for (const char* word : {"max_epochs", "20", "0.0005", "calibrated", "fine-tuned", "--target onnxruntime"})
     EXPECT_NE(out.text.find(word), std::string::npos) << word << " not in " << out.text;
-  for (const char* name : {"model_int8.onnx", "ranges.json", "plan.json", "run.json"})
+  for (const char* name : {"model_int8.onnx", "ranges.json", "plan.json", "statistics.json", "run.json", "report.html"})
     EXPECT_TRUE(fs::exists(path("q/" + std::string(name)))) << name;
+  EXPECT_NE(slurp(path("q/metrics.jsonl")).find("\"range/"), std::string::npos) << "learned ranges are not logged";
   const auto run = nlohmann::json::parse(slurp(path("q/run.json")));
   EXPECT_EQ(run["epochs"].size(), 2u);
   EXPECT_FALSE(run["recipe_changes"].empty());

@@ -1,5 +1,6 @@
 #include "training/loop/trainer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -197,11 +198,20 @@ Status Trainer::finish_epoch(double seconds, int64_t images) {
     if (record.val_loss) scalars.emplace_back("val/loss", *record.val_loss);
     if (record.val_top1) scalars.emplace_back("val/top1", *record.val_top1);
     if (record.val_top5) scalars.emplace_back("val/top5", *record.val_top5);
+    add_ranges(&scalars);
     OCTET_RETURN_IF_ERROR(log_->add(state_.step, scalars));
   }
   if (job_.on_epoch && processes_.is_first()) job_.on_epoch(record);
   const bool last = state_.step >= total_steps();
   return last || record.epoch % recipe_.checkpoint_every_epochs == 0 ? save_checkpoint() : Status::ok();
+}
+
+void Trainer::add_ranges(std::vector<std::pair<std::string, double>>* scalars) const {
+  constexpr size_t kMostRanges = 256;
+  const std::vector<NamedTensor> ranges = module_->parameter_groups().ranges;
+  for (size_t i = 0; i < std::min(ranges.size(), kMostRanges); ++i)
+    if (ranges[i].tensor.numel() > 0)
+      scalars->emplace_back("range/" + ranges[i].name, ranges[i].tensor.detach().abs().max().item<double>());
 }
 
 Status Trainer::validate(EpochRecord* record) {

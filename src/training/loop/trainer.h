@@ -65,6 +65,8 @@ class Trainer {
   bool is_unfinished() const { return state_.loss_count > 0 && state_.step % per_epoch_ == 0; }
   int64_t total_steps() const { return per_epoch_ * recipe_.max_epochs; }
   int epoch() const { return static_cast<int>(state_.step / per_epoch_); }
+  // Learned scales and clips, the largest of each quantizer.
+  void add_ranges(std::vector<std::pair<std::string, double>>* scalars) const;
   double lr() const { return learning_rate(recipe_.lr, state_.step, per_epoch_, recipe_.max_epochs); }
   std::string checkpoint_path() const { return job_.folder + "/checkpoint.bin"; }
 
