@@ -53,7 +53,7 @@ Result<std::unique_ptr<TrainingSamples>> TrainingSamples::open(const DataSpec& s
   } else {
     OCTET_ASSIGN(out->data_, open_dataset(spec, inputs));
   }
-  const Result<Sample> first = out->get(0, 0, 0);
+  const Result<TrainingSample> first = out->get(0, 0, 0);
   if (!first.is_ok()) return first.status().at(place);
   return out;
 }
