@@ -182,15 +182,12 @@ Result<RawPredictions> read_predictions(const DetectorHead& head, const NetworkO
 
 at::Tensor decode_boxes(const RawPredictions& raw) {
   const auto count = static_cast<int64_t>(raw.cells.size());
-  at::Tensor grid = at::empty({3, count}, at::kFloat);
-  for (int64_t i = 0; i < count; ++i) {
-    const GridCell& cell = raw.cells[static_cast<size_t>(i)];
-    grid[0].data_ptr<float>()[i] = cell.x;
-    grid[1].data_ptr<float>()[i] = cell.y;
-    grid[2].data_ptr<float>()[i] = cell.stride;
-  }
+  at::Tensor grid = at::empty({count, 3}, at::kFloat);
+  float* next = grid.data_ptr<float>();
+  for (const GridCell& cell : raw.cells)
+    for (float v : {cell.x, cell.y, cell.stride}) *next++ = v;
   grid = grid.to(raw.boxes.options());
-  const at::Tensor place = grid.narrow(0, 0, 2).transpose(0, 1), stride = grid[2].unsqueeze(1);
+  const at::Tensor place = grid.narrow(1, 0, 2), stride = grid.narrow(1, 2, 1);
   const at::Tensor centre = (raw.boxes.narrow(2, 0, 2) + place) * stride;
   const at::Tensor half = raw.boxes.narrow(2, 2, 2).exp() * (stride / 2);
   return at::cat({centre - half, centre + half}, 2);
