@@ -30,7 +30,7 @@ class Evaluation {
         parallel_items(own, options_.run, "evaluating", batch_, n == 1 ? count_ : own * batch_,
                        [&](int worker, int64_t turn) { return run_group(worker, turn * n + rank); })));
     if (n > 1) OCTET_RETURN_IF_ERROR(scores_.exchange(processes, batch_));
-    EvalReport report = scores_.report();
+    OCTET_ASSIGN(EvalReport report, scores_.report());
     report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return report;
   }
@@ -45,7 +45,7 @@ class Evaluation {
     OCTET_ASSIGN(const std::vector<Tensor> outputs, network_.run(worker, batch.inputs));
     if (outputs.empty()) return invalid_argument("the network has no output");
     scores_.count_nonfinite(batch.inputs, outputs[0], last - first);
-    return scores_.add(worker, batch.samples, outputs[0], first);
+    return scores_.add(worker, batch.samples, outputs, first);
   }
 
   Network& network_;

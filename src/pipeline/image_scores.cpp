@@ -2,12 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <string_view>
-#include <type_traits>
 
 #include "metrics/detection.h"
 #include "pipeline/image_runner.h"
+#include "pipeline/shard.h"
 
 namespace octet {
 namespace {
@@ -42,62 +40,26 @@ void mark_nonfinite_rows(const Tensor& batch, std::vector<bool>* bad) {
   }
 }
 
-// What processes tell each other: numbers and boxes as they lie in memory, for another process of the same build.
-class ShardWriter {
- public:
-  template <class T>
-  void put(const T& value) {
-    static_assert(std::is_trivially_copyable_v<T>);
-    bytes_.append(reinterpret_cast<const char*>(&value), sizeof value);
-  }
-  template <class T>
-  void put_list(const std::vector<T>& list) {
-    put(static_cast<uint64_t>(list.size()));
-    for (const T& value : list) put(value);
-  }
-  const std::string& bytes() const { return bytes_; }
-
- private:
-  std::string bytes_;
-};
-
-class ShardReader {
- public:
-  explicit ShardReader(std::string_view bytes) : rest_(bytes) {}
-  template <class T>
-  T get() {
-    T value{};
-    good_ = good_ && rest_.size() >= sizeof value;
-    if (!good_) return value;
-    std::memcpy(&value, rest_.data(), sizeof value);
-    rest_.remove_prefix(sizeof value);
-    return value;
-  }
-  template <class T>
-  std::vector<T> get_list() {
-    std::vector<T> list;
-    for (auto n = get<uint64_t>(); n > 0 && good_; --n) list.push_back(get<T>());
-    return list;
-  }
-  bool is_through() const { return good_ && rest_.empty(); }
-
- private:
-  std::string_view rest_;
-  bool good_ = true;
-};
-
 }  // namespace
 
 ImageScores::ImageScores(const Dataset& data, const DetectionSpec& detection, int64_t count, int workers)
-    : detection_(data.has_boxes()), labels_(data.has_labels()), spec_(detection) {
+    : detection_(data.has_boxes()),
+      segmentation_(data.has_masks()),
+      labels_(data.has_labels()),
+      classes_(data.num_classes()),
+      spec_(detection) {
   accuracy_.resize(static_cast<size_t>(workers));
+  pixels_.resize(static_cast<size_t>(workers));
   detections_.resize(static_cast<size_t>(detection_ ? count : 0));
   annotations_.resize(detections_.size());
   predictions_.resize(static_cast<size_t>(count));
 }
 
-Status ImageScores::add(int worker, const std::vector<Sample>& samples, const Tensor& output, int64_t first) {
-  if (detection_) return detect_images(samples, output, first);
+Status ImageScores::add(int worker, const std::vector<Sample>& samples, const std::vector<Tensor>& outputs,
+                        int64_t first) {
+  const Tensor& output = outputs[0];
+  if (detection_) return detect_images(samples, outputs, first);
+  if (segmentation_) return segment_images(samples, output, worker);
   const auto images = static_cast<int64_t>(samples.size());
   const std::vector<int64_t> best = arg_max_rows(output, images);
   std::copy(best.begin(), best.end(), predictions_.begin() + first);
@@ -116,23 +78,53 @@ void ImageScores::count_nonfinite(const std::vector<Tensor>& inputs, const Tenso
   nonfinite_outputs_ += std::count(bad.begin(), bad.end(), true);
 }
 
-Status ImageScores::detect_images(const std::vector<Sample>& samples, const Tensor& output, int64_t first) {
+Status ImageScores::detect_images(const std::vector<Sample>& samples, const std::vector<Tensor>& outputs,
+                                  int64_t first) {
   for (size_t n = 0; n < samples.size(); ++n) {
-    OCTET_ASSIGN(detections_[static_cast<size_t>(first) + n],
-                 detect(spec_, one_row(output, static_cast<int64_t>(n)), samples[n].placement));
+    std::vector<Tensor> rows;
+    for (const Tensor& output : outputs) rows.push_back(one_row(output, static_cast<int64_t>(n)));
+    OCTET_ASSIGN(detections_[static_cast<size_t>(first) + n], detect(spec_, rows, samples[n].placement));
     annotations_[static_cast<size_t>(first) + n] = samples[n].boxes;
   }
   return Status::ok();
 }
 
+Status ImageScores::segment_images(const std::vector<Sample>& samples, const Tensor& output, int worker) {
+  for (size_t n = 0; n < samples.size(); ++n) {
+    const Sample& sample = samples[n];
+    OCTET_ASSIGN(const ClassMap map,
+                 class_map(one_row(output, static_cast<int64_t>(n)), sample.mask.dim(0), sample.mask.dim(1)));
+    std::optional<ConfusionMatrix>& pixels = pixels_[static_cast<size_t>(worker)];
+    const int64_t known = classes_ > 0 ? classes_ : kIgnoredPixel;
+    if (!pixels) pixels.emplace(map.classes > 0 ? map.classes : known, kIgnoredPixel);
+    const Status added = pixels->add(map.ids, sample.mask);
+    if (!added.is_ok()) return added.at("the mask of image " + sample.name);
+  }
+  return Status::ok();
+}
+
+// The counts of all workers; none when there was no mask.
+Result<std::optional<ConfusionMatrix>> ImageScores::all_pixels() const {
+  std::optional<ConfusionMatrix> all;
+  for (const auto& pixels : pixels_) {
+    if (!pixels) continue;
+    if (all) OCTET_RETURN_IF_ERROR(all->merge(*pixels));
+    else all = pixels;
+  }
+  return all;
+}
+
 // What this process counted and found.
-std::string ImageScores::shard(const Processes& processes, int64_t batch) const {
+Result<std::string> ImageScores::shard(const Processes& processes, int64_t batch) const {
   ShardWriter mine;
   TopKAccuracy total;
   for (const TopKAccuracy& a : accuracy_) total.merge(a);
   for (int64_t v : {total.count(), total.correct_top1(), total.correct_top5(), nonfinite_inputs_.load(),
                     nonfinite_outputs_.load()})
     mine.put(v);
+  OCTET_ASSIGN(const std::optional<ConfusionMatrix> pixels, all_pixels());
+  mine.put(pixels ? pixels->classes() : int64_t{0});
+  mine.put_list(pixels ? pixels->counts() : std::vector<int64_t>{});
   for (size_t i = 0; i < predictions_.size(); ++i) {
     if (static_cast<int64_t>(i) / batch % processes.size() != processes.rank()) continue;
     if (detection_) {
@@ -148,6 +140,7 @@ std::string ImageScores::shard(const Processes& processes, int64_t batch) const 
 Status ImageScores::exchange(Processes& processes, int64_t batch) {
   OCTET_ASSIGN(const std::vector<std::string> all, processes.all_gather(shard(processes, batch)));
   accuracy_.clear();
+  pixels_.clear();
   nonfinite_inputs_ = nonfinite_outputs_ = 0;
   for (size_t rank = 0; rank < all.size(); ++rank) {
     ShardReader in(all[rank]);
@@ -156,6 +149,12 @@ Status ImageScores::exchange(Processes& processes, int64_t batch) {
     accuracy_.push_back(TopKAccuracy::of(v[0], v[1], v[2]));
     nonfinite_inputs_ += v[3];
     nonfinite_outputs_ += v[4];
+    const auto classes = in.get<int64_t>();
+    const std::vector<int64_t> counts = in.get_list<int64_t>();
+    if (classes > 0) {
+      pixels_.emplace_back(ConfusionMatrix(classes, kIgnoredPixel));
+      OCTET_RETURN_IF_ERROR(pixels_.back()->add_counts(counts));
+    }
     for (size_t i = 0; i < predictions_.size(); ++i) {
       if (static_cast<int64_t>(i) / batch % processes.size() != static_cast<int64_t>(rank)) continue;
       if (detection_) {
@@ -170,12 +169,12 @@ Status ImageScores::exchange(Processes& processes, int64_t batch) {
   return Status::ok();
 }
 
-EvalReport ImageScores::report() const {
+Result<EvalReport> ImageScores::report() const {
   EvalReport report;
   report.count = static_cast<int64_t>(predictions_.size());
   report.nonfinite_inputs = nonfinite_inputs_;
   report.nonfinite_outputs = nonfinite_outputs_;
-  report.task = detection_ ? "detection" : labels_ ? "classification" : "none";
+  report.task = detection_ ? "detection" : segmentation_ ? "segmentation" : labels_ ? "classification" : "none";
   TopKAccuracy total;
   for (const TopKAccuracy& a : accuracy_) total.merge(a);
   report.top1 = 100 * total.top1();
@@ -183,6 +182,12 @@ EvalReport ImageScores::report() const {
   const Interval interval = total.top1_interval();
   report.top1_low = 100 * interval.low;
   report.top1_high = 100 * interval.high;
+  if (segmentation_) {
+    OCTET_ASSIGN(const std::optional<ConfusionMatrix> pixels, all_pixels());
+    report.miou = pixels ? 100 * pixels->mean_iou() : 0;
+    report.pixel_accuracy = pixels ? 100 * pixels->pixel_accuracy() : 0;
+    return report;
+  }
   if (!detection_) {
     report.predictions = predictions_;
     return report;

@@ -13,6 +13,7 @@ bool gives_class_scores(const Graph& network) {
 
 ScoreKind score_kind(const Dataset& data, const Graph& network, bool labels_count) {
   if (labels_count && data.has_boxes()) return ScoreKind::kMap50;
+  if (labels_count && data.has_masks()) return ScoreKind::kMeanIou;
   if (labels_count && data.has_labels()) return ScoreKind::kTop1;
   return gives_class_scores(network) ? ScoreKind::kAgreement : ScoreKind::kSqnr;
 }
@@ -21,6 +22,7 @@ const char* score_name(ScoreKind kind) {
   switch (kind) {
     case ScoreKind::kTop1: return "top-1 %";
     case ScoreKind::kMap50: return "mAP@0.5 %";
+    case ScoreKind::kMeanIou: return "mIoU %";
     case ScoreKind::kAgreement: return "agreement with float %";
     case ScoreKind::kSqnr: return "output SQNR dB";
   }
@@ -33,6 +35,7 @@ double score_of(ScoreKind kind, const EvalReport& report, const EvalReport& floa
   switch (kind) {
     case ScoreKind::kTop1: return report.top1;
     case ScoreKind::kMap50: return report.map50;
+    case ScoreKind::kMeanIou: return report.miou;
     default: return agreement(float_report.predictions, report.predictions);
   }
 }

@@ -10,6 +10,7 @@ namespace octet {
 enum class ScoreKind {
   kTop1,       // percent
   kMap50,      // percent
+  kMeanIou,    // percent
   kAgreement,  // percent of images with the class that the float network gives
   kSqnr,       // dB of the outputs over their difference to float
 };

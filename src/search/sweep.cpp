@@ -53,10 +53,14 @@ class Sweep {
                                          [&](int worker, int64_t item) { return run_group(worker, item); }));
     SweepFigures figures;
     figures.variants.resize(variants_.size());
-    if (options_.reports) figures.base = scores_[0]->report();
+    if (options_.reports) {
+      OCTET_ASSIGN(figures.base, scores_[0]->report());
+    }
     for (size_t v = 0; v < variants_.size(); ++v) {
       VariantFigures& f = figures.variants[v];
-      if (options_.reports) f.report = scores_[v + 1]->report();
+      if (options_.reports) {
+        OCTET_ASSIGN(f.report, scores_[v + 1]->report());
+      }
       if (!options_.similarity) continue;
       for (int64_t g = 0; g < groups_; ++g) {
         const Seen& seen = seen_[static_cast<size_t>(g) * variants_.size() + v];
@@ -84,11 +88,11 @@ class Sweep {
     OCTET_ASSIGN(const RunValues values, base_.run(batch.inputs));
     OCTET_ASSIGN(const std::vector<Tensor> exact, base_.outputs(values));
     if (exact.empty()) return invalid_argument("the network has no output");
-    if (options_.reports) OCTET_RETURN_IF_ERROR(scores_[0]->add(worker, batch.samples, exact[0], first));
+    if (options_.reports) OCTET_RETURN_IF_ERROR(scores_[0]->add(worker, batch.samples, exact, first));
     for (size_t v = 0; v < variants_.size(); ++v) {
       if (options_.run.cancel != nullptr && *options_.run.cancel) return cancelled("interrupted");
       OCTET_ASSIGN(const std::vector<Tensor> outputs, variants_[v]->run(values));
-      if (options_.reports) OCTET_RETURN_IF_ERROR(scores_[v + 1]->add(worker, batch.samples, outputs[0], first));
+      if (options_.reports) OCTET_RETURN_IF_ERROR(scores_[v + 1]->add(worker, batch.samples, outputs, first));
       if (options_.similarity && item < compared_groups())
         OCTET_RETURN_IF_ERROR(compare(exact, outputs, &seen_[static_cast<size_t>(item) * variants_.size() + v]));
     }
