@@ -29,6 +29,7 @@ class Reordered : public Dataset {
   std::vector<std::string> class_names() const override { return data_.class_names(); }
   bool has_labels() const override { return data_.has_labels(); }
   bool has_boxes() const override { return data_.has_boxes(); }
+  bool has_masks() const override { return data_.has_masks(); }
 
  private:
   const Dataset& data_;
@@ -223,7 +224,8 @@ double Trials::drop(size_t trial) const {
 
 double Trials::uncertainty(size_t trial) const {
   const auto n = static_cast<double>(std::max<int64_t>(1, all_[trial].images));
-  return kind_ == ScoreKind::kSqnr || kind_ == ScoreKind::kMap50 ? 0 : 200 * std::sqrt(differing_[trial]) / n;
+  if (kind_ != ScoreKind::kTop1 && kind_ != ScoreKind::kAgreement) return 0;
+  return 200 * std::sqrt(differing_[trial]) / n;
 }
 
 bool Trials::holds(size_t trial) const {
