@@ -2,9 +2,9 @@
 //
 // A spec is either a YAML file or one line, `kind:PATH[?key=value&key=value]`, with the same keys in both:
 //
-//   kind: folder                 # idx, cifar10, folder, npy, npz, yolo
+//   kind: folder                 # idx, cifar10, folder, npy, npz, yolo, masks
 //   path: val                    # relative to the YAML's folder
-//   split: test                  # train or test; for folder and yolo the name of a subfolder
+//   split: test                  # train or test; for folder, yolo and masks the name of a subfolder
 //   labels: val.txt              # label file; for npz the name of the label array
 //   class_names: classes.txt     # one name a line
 //   inputs: {image: x0, mask: x1}  # network input -> array of the npz
@@ -27,7 +27,7 @@
 
 namespace octet {
 
-enum class DataKind { kIdx, kCifar10, kFolder, kNpy, kNpz, kYolo };
+enum class DataKind { kIdx, kCifar10, kFolder, kNpy, kNpz, kYolo, kMasks };
 
 enum class ResizeMode {
   kNone,              // "none": images keep their size
@@ -53,6 +53,7 @@ enum class Layout { kNchw, kNhwc };
 //   folder    shorter side to 256/224 of the network's size, centre crop, scale 1/255, ImageNet mean and std
 //   yolo      as the decoder's network was trained: yolox: letterbox_top_left, BGR, 0..255; fastestdet: stretch, BGR,
 //             scale 1/255; both with bilinear_opencv
+//   masks     stretched to the network's size, scale 1/255, ImageNet mean and std
 //   npy, npz  the arrays as they are
 // A network whose input is an integer type gets the pixels 0..255 by default.
 struct Preprocess {
@@ -82,7 +83,7 @@ struct DetectionSpec {
 struct DataSpec {
   DataKind kind = DataKind::kFolder;
   std::string path;
-  std::string split;  // empty: "test" for idx and cifar10, the folder itself for folder and yolo
+  std::string split;  // empty: "test" for idx and cifar10, the folder itself for folder, yolo and masks
   std::string labels;
   std::string class_names;
   Preprocess preprocess;
@@ -121,12 +122,17 @@ struct ImagePlacement {
   double offset_x = 0, offset_y = 0;
 };
 
+// The value of a mask's pixel that has no class, as in Cityscapes and VOC.
+constexpr int kIgnoredPixel = 255;
+
 struct Sample {
   std::vector<Tensor> inputs;  // one per network input, without the batch axis
   int64_t label = -1;          // -1: unlabelled
   std::vector<Box> boxes;      // yolo: the annotated boxes in pixels of the original image
   ImagePlacement placement;    // image kinds only
-  std::string name;            // file name or "#index"
+  // masks: uint8 [height, width] of the prepared image, the class of each pixel; kIgnoredPixel: none. Else empty.
+  Tensor mask;
+  std::string name;  // file name or "#index"
 };
 
 // Every method is const and safe to call from several threads at once.
@@ -144,6 +150,7 @@ class Dataset {
   virtual std::vector<std::string> class_names() const { return {}; }
   virtual bool has_labels() const { return false; }
   virtual bool has_boxes() const { return false; }
+  virtual bool has_masks() const { return false; }
 };
 
 // Opens the data and prepares its first sample, so that a wrong shape is reported here and not in the middle of a

@@ -124,16 +124,37 @@ Tensor change_colors(const Tensor& chw, const ColorFactors& factors) {
   return out;
 }
 
-Result<Tensor> augment_image(const Tensor& chw, const AugmentOptions& o, CounterRandom random) {
+namespace {
+
+Status check_augmented(const Tensor& chw, const AugmentOptions& o) {
   const bool image = chw.rank() == 3 && (chw.dtype() == DType::kUint8 || chw.dtype() == DType::kFloat32);
-  const bool wanted = o.horizontal_flip > 0 || o.crop_padding > 0 || o.colors();
-  if (!wanted) return chw;
   if (!image)
     return invalid_argument(
         std::string("augmentation is for images of shape [channels, height, width], and this is ") +
         dtype_name(chw.dtype()) + " " + dims_to_string(chw.dims()));
   if (o.colors() && chw.dtype() != DType::kUint8)
     return invalid_argument("color_jitter is for 8-bit images; this data comes as float32 arrays");
+  return Status::ok();
+}
+
+// The window that an affine change shows: `wander` is how far its centre may lie from the plane's, in sides.
+Placing draw_placing(const LabelledImage& plane, int64_t width, int64_t height, double wander,
+                     const AugmentOptions& o, CounterRandom& random) {
+  const double scale = random.uniform(o.scale_low, o.scale_high);
+  const auto centre = [&](int64_t side, int64_t window) {
+    return static_cast<double>(side) / 2 + random.uniform(-wander, wander) * static_cast<double>(window);
+  };
+  const double x = centre(plane.image.dim(2), width), y = centre(plane.image.dim(1), height);
+  return {scale, static_cast<double>(width) / 2 - scale * x, static_cast<double>(height) / 2 - scale * y};
+}
+
+}  // namespace
+
+Result<LabelledImage> augment(LabelledImage labelled, const AugmentOptions& o, CounterRandom random,
+                              const std::array<LabelledImage, 3>* others) {
+  if (o.horizontal_flip <= 0 && o.crop_padding <= 0 && !o.colors() && !o.affine() && others == nullptr)
+    return labelled;
+  OCTET_RETURN_IF_ERROR(check_augmented(labelled.image, o));
   // Every number is drawn whatever the options say, so that switching one off does not change the others.
   const bool flipped = random.uniform() < o.horizontal_flip;
   const auto span = static_cast<uint64_t>(2 * o.crop_padding + 1);
@@ -143,12 +164,29 @@ Result<Tensor> augment_image(const Tensor& chw, const AugmentOptions& o, Counter
   factors.brightness = factor(o.brightness);
   factors.contrast = factor(o.contrast);
   factors.saturation = factor(o.saturation);
-  Tensor out = flipped ? flip_horizontal(chw) : chw;
-  if (o.crop_padding > 0) {
-    const double fill = chw.dtype() == DType::kUint8 ? o.crop_fill : 0;
-    out = crop_padded(out, o.crop_padding, top, left, {fill});
+  const int64_t height = labelled.image.dim(1), width = labelled.image.dim(2);
+  if (others != nullptr) {
+    for (const LabelledImage& other : *others)
+      if (other.image.dims() != labelled.image.dims())
+        return invalid_argument("mosaic needs images of one size; set the preprocess keys 'resize' or 'crop'");
+    labelled = mosaic({labelled, (*others)[0], (*others)[1], (*others)[2]});
   }
-  return o.colors() ? change_colors(out, factors) : out;
+  if (others != nullptr || o.affine()) {
+    // A mosaic's window lies anywhere in it; it needs no further way.
+    const double wander = others != nullptr ? 0.5 : o.translate;
+    labelled =
+        place(labelled, draw_placing(labelled, width, height, wander, o, random), width, height, o.affine_fill);
+  }
+  if (flipped) labelled = flip_horizontal(labelled);
+  const double fill = labelled.image.dtype() == DType::kUint8 ? o.crop_fill : 0;
+  if (o.crop_padding > 0) labelled = crop_padded(labelled, o.crop_padding, top, left, fill);
+  if (o.colors()) labelled.image = change_colors(labelled.image, factors);
+  return labelled;
+}
+
+Result<Tensor> augment_image(const Tensor& chw, const AugmentOptions& o, CounterRandom random) {
+  OCTET_ASSIGN(LabelledImage changed, augment({chw, {}, {}}, o, random, nullptr));
+  return std::move(changed.image);
 }
 
 void mix_into(Tensor& a, const Tensor& b, float lambda) {

@@ -1,10 +1,12 @@
 // Random changes of training images: pure functions on [C, H, W] tensors of uint8 or float32.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
 #include "base/counter_random.h"
+#include "data/augment_geometry.h"
 #include "octet/augment_options.h"
 #include "octet/status.h"
 #include "octet/tensor.h"
@@ -26,8 +28,12 @@ struct ColorFactors {
 };
 Tensor change_colors(const Tensor& chw, const ColorFactors& factors);
 
-// What `options` ask for, with numbers drawn from `random` in a fixed order. Mixup is not part of it. Errors: a
-// tensor that is no [C, H, W] of uint8 or float32; colours of anything but uint8.
+// What `options` ask for, with numbers drawn from `random` in a fixed order. Mixup is not part of it; mosaic happens
+// when there are `others`. The size stays. Errors: an image that is no [C, H, W] of uint8 or float32; colours of
+// anything but uint8; others of another size.
+Result<LabelledImage> augment(LabelledImage labelled, const AugmentOptions& options, CounterRandom random,
+                              const std::array<LabelledImage, 3>* others);
+// The image alone.
 Result<Tensor> augment_image(const Tensor& chw, const AugmentOptions& options, CounterRandom random);
 
 // dst = lambda * a + (1 - lambda) * b for float32 tensors of one shape, written into a.

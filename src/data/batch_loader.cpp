@@ -35,6 +35,17 @@ Status stack(const Sample& sample, size_t at, size_t count, std::vector<Tensor>*
   return Status::ok();
 }
 
+Status stack_mask(const Sample& sample, size_t at, size_t count, Tensor* masks) {
+  const int64_t h = sample.mask.dim(0), w = sample.mask.dim(1);
+  if (at == 0) {
+    OCTET_ASSIGN(*masks, Tensor::create(DType::kUint8, {static_cast<int64_t>(count), h, w}));
+  }
+  if (masks->dim(1) != h || masks->dim(2) != w)
+    return invalid_argument("the mask of sample " + sample.name + " has another size than the first of its batch");
+  std::memcpy(masks->data<char>() + at * static_cast<size_t>(h * w), sample.mask.raw(), static_cast<size_t>(h * w));
+  return Status::ok();
+}
+
 }  // namespace
 
 std::vector<int64_t> epoch_order(int64_t size, bool shuffle, uint64_t seed, int64_t epoch) {
@@ -168,18 +179,20 @@ Result<TrainingBatch> BatchLoader::make(int64_t step) {
 Status BatchLoader::fill(const std::vector<int64_t>& own, const std::vector<int64_t>& partners,
                          TrainingBatch* batch) const {
   // A partner is the next sample of the batch, so all but the last one are read anyway.
-  std::vector<Sample> samples(own.size() + (partners.empty() ? 0 : 1));
+  std::vector<TrainingSample> samples(own.size() + (partners.empty() ? 0 : 1));
   for (size_t i = 0; i < samples.size(); ++i) {
     const int64_t which = i < own.size() ? own[i] : partners.back();
     OCTET_ASSIGN(samples[i], samples_.get(which, options_.seed, batch->epoch));
   }
   for (size_t i = 0; i < own.size(); ++i) {
-    Sample& sample = samples[i];
+    TrainingSample& sample = samples[i];
+    batch->names.push_back(sample.name);
     batch->labels.push_back(sample.label);
     batch->boxes.push_back(std::move(sample.boxes));
     batch->placements.push_back(sample.placement);
+    batch->targets.push_back(std::move(sample.targets));
     if (!partners.empty()) {
-      const Sample& partner = samples[i + 1];
+      const TrainingSample& partner = samples[i + 1];
       batch->partner_labels.push_back(partner.label);
       for (size_t k = 0; k < sample.inputs.size(); ++k) {
         if (sample.inputs[k].dtype() != DType::kFloat32 || sample.inputs[k].dims() != partner.inputs[k].dims())
@@ -189,6 +202,7 @@ Status BatchLoader::fill(const std::vector<int64_t>& own, const std::vector<int6
       }
     }
     OCTET_RETURN_IF_ERROR(stack(sample, i, own.size(), &batch->inputs));
+    if (sample.mask.rank() == 2) OCTET_RETURN_IF_ERROR(stack_mask(sample, i, own.size(), &batch->masks));
     sample.inputs.clear();
   }
   return Status::ok();

@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -38,13 +39,17 @@ struct TrainingBatch {
   bool is_padding = false;                 // fewer samples than ranks: this rank has one that must not count
   std::vector<Tensor> inputs;              // [n, ...], one per network input
   std::vector<int64_t> samples;            // which of the data set, n of them
+  std::vector<std::string> names;          // of the samples, for messages
   std::vector<int64_t> labels;
   // Mixup: inputs are lambda * their own + (1 - lambda) * those of the next sample in the global batch (the first one
   // after the last), whose label stands here. Empty without mixup.
   std::vector<int64_t> partner_labels;
   float lambda = 1;
+  // Boxes as annotated, in pixels of the image, and where the image went; both before augmentation.
   std::vector<std::vector<Box>> boxes;
   std::vector<ImagePlacement> placements;
+  std::vector<std::vector<Box>> targets;  // boxes after augmentation, in pixels of the network's input
+  Tensor masks;                           // uint8 [n, height, width] after augmentation; empty without masks
 };
 
 // The order of the samples in an epoch: a Fisher-Yates shuffle, or 0, 1, 2, ...

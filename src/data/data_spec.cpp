@@ -81,7 +81,7 @@ Result<DataSpec> from_map(const YamlNode& root, const std::string& source, const
       has_kind = has_kind || (key == "kind" && !value.is_null());
     }
   }
-  if (!has_kind) return root.error("the data spec has no 'kind' (idx, cifar10, folder, npy, npz or yolo)");
+  if (!has_kind) return root.error("the data spec has no 'kind' (idx, cifar10, folder, npy, npz, yolo or masks)");
   const Status checked = check_spec(spec);
   if (!checked.is_ok()) return root.error(checked.message());
   place_beside(folder, &spec);
@@ -121,7 +121,7 @@ Result<DataSpec> from_inline(DataKind kind, const std::string& rest) {
 
 Status not_a_spec(const std::string& text) {
   std::error_code error;
-  const std::string forms = "use a YAML file, or kind:PATH with kind idx, cifar10, folder, npy, npz or yolo";
+  const std::string forms = "use a YAML file, or kind:PATH with kind idx, cifar10, folder, npy, npz, yolo or masks";
   if (fs::is_directory(text, error))
     return invalid_argument("'" + text + "' is a folder; say what it holds, for example 'folder:" + text + "'");
   const std::string low = to_lower(text);

@@ -21,12 +21,15 @@ class ImageSource {
   virtual int64_t label(int64_t) const { return -1; }
   // Boxes in pixels of an image of the given size.
   virtual Result<std::vector<Box>> boxes(int64_t, int, int) const { return std::vector<Box>{}; }
+  // The class of every pixel, one channel, of the size of the image; empty without masks.
+  virtual Result<Image> mask(int64_t) const { return Image{}; }
   virtual std::string describe() const = 0;
   virtual std::vector<std::string> notes() const { return {}; }
   virtual int64_t num_classes() const { return 0; }
   virtual std::vector<std::string> class_names() const { return {}; }
   virtual bool has_labels() const { return false; }
   virtual bool has_boxes() const { return false; }
+  virtual bool has_masks() const { return false; }
 };
 
 using ImageSourcePtr = std::unique_ptr<ImageSource>;
@@ -36,6 +39,7 @@ Result<ImageSourcePtr> open_idx(const DataSpec& spec);
 Result<ImageSourcePtr> open_cifar10(const DataSpec& spec);
 Result<ImageSourcePtr> open_folder(const DataSpec& spec);
 Result<ImageSourcePtr> open_yolo(const DataSpec& spec);
+Result<ImageSourcePtr> open_masks(const DataSpec& spec);
 
 // Images with preprocessing in front of a network of one input.
 Result<DatasetPtr> make_image_dataset(const DataSpec& spec, ImageSourcePtr source,

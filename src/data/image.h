@@ -34,6 +34,9 @@ Status check_image_size(int64_t width, int64_t height);
 Result<Image> decode_jpeg(const std::string& bytes);
 // PNG: palette and bit depths 1, 2, 4 expand to 8 bits, 16 bits keep their high byte, alpha is dropped.
 Result<Image> decode_png(const std::string& bytes);
+// One channel of class indices: gray values of up to 8 bits as they are written (a 2-bit 3 stays 3), palette images
+// their indices. kUnsupported for any other PNG.
+Result<Image> decode_png_mask(const std::string& bytes);
 // Decides by the first bytes. Errors name the path.
 Result<Image> read_image_file(const std::string& path);
 // By name: .jpg .jpeg .png in any case.

@@ -14,6 +14,7 @@ class ImageDataset : public Dataset {
   std::vector<std::string> class_names() const override { return source_->class_names(); }
   bool has_labels() const override { return source_->has_labels(); }
   bool has_boxes() const override { return source_->has_boxes(); }
+  bool has_masks() const override { return source_->has_masks(); }
   std::string describe() const override { return source_->describe() + "; " + describe_plan(plan_); }
 
   std::vector<std::string> notes() const override { return source_->notes(); }
@@ -41,6 +42,13 @@ class ImageDataset : public Dataset {
     Result<Tensor> fitted = fit_image(*tensor, input_, may_flatten_);
     if (!fitted.is_ok()) return fitted.status().at("image " + sample.name);
     sample.inputs.push_back(std::move(fitted).value());
+    if (!source_->has_masks()) return sample;
+    OCTET_ASSIGN(const Image mask, source_->mask(index));
+    if (mask.width != image.width || mask.height != image.height)
+      return invalid_argument("the mask of image '" + sample.name + "' has " + std::to_string(mask.width) + " x " +
+                              std::to_string(mask.height) + " pixels and the image " + std::to_string(image.width) +
+                              " x " + std::to_string(image.height) + "; a mask must have its image's size");
+    OCTET_ASSIGN(sample.mask, prepare_mask(plan_, mask));
     return sample;
   }
 

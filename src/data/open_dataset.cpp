@@ -23,6 +23,7 @@ class SubsetDataset : public Dataset {
   std::vector<std::string> class_names() const override { return all_->class_names(); }
   bool has_labels() const override { return all_->has_labels(); }
   bool has_boxes() const override { return all_->has_boxes(); }
+  bool has_masks() const override { return all_->has_masks(); }
 
  private:
   DatasetPtr all_;
@@ -35,6 +36,7 @@ Result<DatasetPtr> open_kind(const DataSpec& spec, const std::vector<InputInfo>&
   Result<ImageSourcePtr> source = spec.kind == DataKind::kIdx       ? open_idx(spec)
                                   : spec.kind == DataKind::kCifar10 ? open_cifar10(spec)
                                   : spec.kind == DataKind::kFolder  ? open_folder(spec)
+                                  : spec.kind == DataKind::kMasks   ? open_masks(spec)
                                                                     : open_yolo(spec);
   if (!source.is_ok()) return source.status();
   return make_image_dataset(spec, std::move(source).value(), inputs);

@@ -42,6 +42,15 @@ bool read_header(PngReader* reader) {
   return true;
 }
 
+// Asks for one byte of gray value or palette index a pixel, as the file has it.
+bool start_indices(PngReader* reader) {
+  if (setjmp(png_jmpbuf(reader->png)) != 0) return false;
+  png_set_packing(reader->png);
+  png_set_interlace_handling(reader->png);
+  png_read_update_info(reader->png, reader->info);
+  return true;
+}
+
 // Asks for 8-bit gray or RGB without alpha.
 bool start_pixels(PngReader* reader) {
   if (setjmp(png_jmpbuf(reader->png)) != 0) return false;
@@ -63,13 +72,22 @@ bool read_pixels(PngReader* reader, png_bytepp rows) {
   return true;
 }
 
-Result<Image> decode(PngReader* reader) {
+// Whether a pixel is one number of at most 8 bits.
+bool holds_indices(const PngReader& reader) {
+  const int type = png_get_color_type(reader.png, reader.info);
+  return (type == PNG_COLOR_TYPE_GRAY || type == PNG_COLOR_TYPE_PALETTE) &&
+         png_get_bit_depth(reader.png, reader.info) <= 8;
+}
+
+Result<Image> decode(PngReader* reader, bool indices) {
   const auto damaged = [&] { return data_corrupt(std::string("the PNG is damaged: ") + reader->message); };
   if (!read_header(reader)) return damaged();
   const int64_t width = png_get_image_width(reader->png, reader->info);
   const int64_t height = png_get_image_height(reader->png, reader->info);
   OCTET_RETURN_IF_ERROR(check_image_size(width, height));
-  if (!start_pixels(reader)) return damaged();
+  if (indices && !holds_indices(*reader))
+    return unsupported("a mask must be a PNG of class indices: 8-bit gray or palette, without alpha");
+  if (!(indices ? start_indices : start_pixels)(reader)) return damaged();
   const int channels = png_get_channels(reader->png, reader->info);
   if (channels != 1 && channels != 3) return unsupported("the PNG has an unusual colour type");
   Image image = Image::filled(static_cast<int>(width), static_cast<int>(height), channels);
@@ -81,19 +99,22 @@ Result<Image> decode(PngReader* reader) {
   return image;
 }
 
-}  // namespace
-
-Result<Image> decode_png(const std::string& bytes) {
+Result<Image> decode(const std::string& bytes, bool indices) {
   PngReader reader;
   reader.bytes = bytes.data();
   reader.left = bytes.size();
   reader.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &reader, on_error, on_warning);
   if (reader.png == nullptr) return resource_limit("not enough memory to decode a PNG");
   reader.info = png_create_info_struct(reader.png);
-  Result<Image> image =
-      reader.info == nullptr ? Result<Image>(resource_limit("not enough memory to decode a PNG")) : decode(&reader);
+  Result<Image> image = reader.info == nullptr ? Result<Image>(resource_limit("not enough memory to decode a PNG"))
+                                               : decode(&reader, indices);
   png_destroy_read_struct(&reader.png, &reader.info, nullptr);
   return image;
 }
+
+}  // namespace
+
+Result<Image> decode_png(const std::string& bytes) { return decode(bytes, false); }
+Result<Image> decode_png_mask(const std::string& bytes) { return decode(bytes, true); }
 
 }  // namespace octet

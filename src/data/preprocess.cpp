@@ -130,6 +130,18 @@ Result<Tensor> prepare_image(const PreprocessPlan& plan, const Image& source, Im
   return out;
 }
 
+Result<Tensor> prepare_mask(const PreprocessPlan& plan, const Image& mask) {
+  PreprocessPlan geometry = plan;
+  geometry.interpolation = Interpolation::kNearest;
+  geometry.fill = kIgnoredPixel;
+  OCTET_ASSIGN(Resized resized, resize_step(geometry, mask));
+  ImagePlacement at;
+  OCTET_ASSIGN(const Image placed, place_step(geometry, std::move(resized.image), &at));
+  OCTET_ASSIGN(Tensor out, Tensor::create(DType::kUint8, {placed.height, placed.width}));
+  std::copy(placed.pixels.begin(), placed.pixels.end(), out.data<uint8_t>());
+  return out;
+}
+
 bool fits_input(const Dims& sample, const InputInfo& input) {
   if (input.dims.empty()) return true;
   if (sample.size() + 1 != input.dims.size()) return false;

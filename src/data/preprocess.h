@@ -33,6 +33,9 @@ std::string describe_plan(const PreprocessPlan& plan);
 // [C, H, W] or [H, W, C]; *placement says where the image went.
 Result<Tensor> prepare_image(const PreprocessPlan& plan, const Image& image, ImagePlacement* placement);
 
+// uint8 [H, W]: the mask resized (nearest), cropped and padded (kIgnoredPixel) as prepare_image does with the image.
+Result<Tensor> prepare_mask(const PreprocessPlan& plan, const Image& mask);
+
 // The sample as the network's input takes it. A one-channel image may lose or gain its channel axis and an NCHW or
 // explicitly laid out image may be flattened; anything else that differs is an error that names both shapes.
 Result<Tensor> fit_image(const Tensor& sample, const InputInfo& input, bool may_flatten);

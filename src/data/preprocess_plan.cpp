@@ -36,6 +36,7 @@ Layout layout_of(const InputInfo& input, int channels) {
 
 ResizeMode default_resize(const DataSpec& spec) {
   if (spec.kind == DataKind::kFolder) return ResizeMode::kShorterSide;
+  if (spec.kind == DataKind::kMasks) return ResizeMode::kStretch;
   if (spec.kind != DataKind::kYolo) return ResizeMode::kNone;
   return spec.detection.decoder == Decoder::kYolox ? ResizeMode::kLetterboxTopLeft : ResizeMode::kStretch;
 }
@@ -95,7 +96,9 @@ void default_normalisation(const DataSpec& spec, PreprocessPlan* plan) {
   const bool raw = spec.kind == DataKind::kYolo && spec.detection.decoder == Decoder::kYolox;
   if (!dtype_is_float(plan->dtype) || raw) return;
   plan->scale = 1.0 / 255.0;
-  if ((spec.kind != DataKind::kFolder && spec.kind != DataKind::kCifar10) || channels != 3) return;
+  const bool photos =
+      spec.kind == DataKind::kFolder || spec.kind == DataKind::kCifar10 || spec.kind == DataKind::kMasks;
+  if (!photos || channels != 3) return;
   plan->mean = kImagenetMean;
   plan->std = kImagenetStd;
   if (plan->order != ChannelOrder::kBgr) return;

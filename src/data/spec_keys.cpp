@@ -17,9 +17,9 @@ struct Named {
   E value;
 };
 
-constexpr Named<DataKind> kKinds[] = {{"idx", DataKind::kIdx},       {"cifar10", DataKind::kCifar10},
-                                      {"folder", DataKind::kFolder}, {"npy", DataKind::kNpy},
-                                      {"npz", DataKind::kNpz},       {"yolo", DataKind::kYolo}};
+constexpr Named<DataKind> kKinds[] = {
+    {"idx", DataKind::kIdx}, {"cifar10", DataKind::kCifar10}, {"folder", DataKind::kFolder}, {"npy", DataKind::kNpy},
+    {"npz", DataKind::kNpz}, {"yolo", DataKind::kYolo},       {"masks", DataKind::kMasks}};
 constexpr Named<ResizeMode> kResizeModes[] = {{"none", ResizeMode::kNone},
                                               {"stretch", ResizeMode::kStretch},
                                               {"shorter_side", ResizeMode::kShorterSide},

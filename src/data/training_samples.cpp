@@ -53,7 +53,7 @@ Result<std::unique_ptr<TrainingSamples>> TrainingSamples::open(const DataSpec& s
   } else {
     OCTET_ASSIGN(out->data_, open_dataset(spec, inputs));
   }
-  const Result<Sample> first = out->get(0, 0, 0);
+  const Result<TrainingSample> first = out->get(0, 0, 0);
   if (!first.is_ok()) return first.status().at(place);
   return out;
 }
@@ -72,14 +72,43 @@ Result<Tensor> TrainingSamples::normalised(const Tensor& chw) const {
   return fit_image(out, input_, may_flatten_);
 }
 
-Result<Sample> TrainingSamples::get(int64_t index, uint64_t seed, int64_t epoch) const {
-  OCTET_ASSIGN(Sample sample, data_->get(index));
-  const CounterRandom random({seed, 1, static_cast<uint64_t>(epoch), static_cast<uint64_t>(index)});
-  for (Tensor& input : sample.inputs) {
-    Result<Tensor> changed = augment_image(input, augment_, random);
-    if (changed.is_ok() && images_) changed = normalised(*changed);
-    if (!changed.is_ok()) return changed.status().at("sample " + sample.name);
-    input = std::move(changed).value();
+// Image, boxes and mask of the sample after augmentation; they go with the first input.
+Status TrainingSamples::augment_input(TrainingSample* sample, size_t input, int64_t index, uint64_t seed,
+                                      int64_t epoch) const {
+  const auto e = static_cast<uint64_t>(epoch), i = static_cast<uint64_t>(index);
+  const auto labelled_of = [&](const Sample& s) -> LabelledImage {
+    if (input > 0) return {s.inputs[input], {}, {}};
+    return {s.inputs[input], boxes_on_canvas(s), s.mask};
+  };
+  CounterRandom draw({seed, 4, e, i});
+  const bool mosaic =
+      images_ && draw.uniform() < augment_.mosaic && (augment_.mosaic_epochs == 0 || epoch < augment_.mosaic_epochs);
+  std::array<LabelledImage, 3> others;
+  for (LabelledImage& other : others) {
+    if (!mosaic) break;
+    OCTET_ASSIGN(const Sample chosen,
+                 data_->get(static_cast<int64_t>(draw.below(static_cast<uint64_t>(data_->size())))));
+    other = labelled_of(chosen);
+  }
+  OCTET_ASSIGN(LabelledImage changed,
+               augment(labelled_of(*sample), augment_, CounterRandom({seed, 1, e, i}), mosaic ? &others : nullptr));
+  sample->inputs[input] = std::move(changed.image);
+  if (input > 0) return Status::ok();
+  sample->targets = std::move(changed.boxes);
+  sample->mask = std::move(changed.mask);
+  return Status::ok();
+}
+
+Result<TrainingSample> TrainingSamples::get(int64_t index, uint64_t seed, int64_t epoch) const {
+  TrainingSample sample;
+  OCTET_ASSIGN(static_cast<Sample&>(sample), data_->get(index));
+  for (size_t k = 0; k < sample.inputs.size(); ++k) {
+    const Status changed = augment_input(&sample, k, index, seed, epoch);
+    if (!changed.is_ok()) return changed.at("sample " + sample.name);
+    if (!images_) continue;
+    Result<Tensor> input = normalised(sample.inputs[k]);
+    if (!input.is_ok()) return input.status().at("sample " + sample.name);
+    sample.inputs[k] = std::move(input).value();
   }
   return sample;
 }

@@ -12,6 +12,12 @@
 
 namespace octet {
 
+struct TrainingSample : Sample {
+  // The annotated boxes where augmentation brought them, in pixels of the network's input. `boxes` and `placement`
+  // are those of the image before it.
+  std::vector<Box> targets;
+};
+
 // Methods are const and thread-safe.
 class TrainingSamples {
  public:
@@ -23,11 +29,12 @@ class TrainingSamples {
   int64_t size() const { return data_->size(); }
   const Dataset& dataset() const { return *data_; }
   // The random changes depend on (seed, epoch, index) alone.
-  Result<Sample> get(int64_t index, uint64_t seed, int64_t epoch) const;
+  Result<TrainingSample> get(int64_t index, uint64_t seed, int64_t epoch) const;
 
  private:
   TrainingSamples() = default;
   Result<Tensor> normalised(const Tensor& chw) const;
+  Status augment_input(TrainingSample* sample, size_t input, int64_t index, uint64_t seed, int64_t epoch) const;
 
   std::unique_ptr<Dataset> data_;
   AugmentOptions augment_;

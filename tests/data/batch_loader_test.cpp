@@ -179,7 +179,8 @@ TEST_F(BatchLoaderTest, PixelsAreNormalisedAsTheDataSetNormalisesThem) {
       open_dataset(spec_of("idx:" + folder_.path() + "?split=train" + more), {input("x", {-1, 1, 5, 6})});
   ASSERT_TRUE(set.is_ok());
   for (int64_t i = 0; i < kCount; ++i) {
-    const auto a = samples->get(i, 1, 0), b = (*set)->get(i);
+    const auto a = samples->get(i, 1, 0);
+    const auto b = (*set)->get(i);
     ASSERT_TRUE(a.is_ok() && b.is_ok());
     EXPECT_TRUE(same_bits(a->inputs[0], b->inputs[0]));
     EXPECT_EQ(a->label, b->label);
