@@ -65,17 +65,22 @@ struct EvalOptions {
 
 struct EvalReport {
   std::string arithmetic;  // "integer": the engine's, as deployed; "simulated": Q/DQ in float; "float": no Q/DQ at all
-  std::string task;  // "classification", "detection", or "none" for data without labels
+  std::string task;  // "classification", "detection", "segmentation", or "none" for data without labels
   int64_t count = 0;
   double top1 = 0, top5 = 0;               // percent
   double top1_low = 0, top1_high = 0;      // 95 % Wilson interval, percent
   double map50 = 0, map = 0;               // percent, COCO-style AP@0.5 and AP@[.5:.95]
+  double miou = 0, pixel_accuracy = 0;     // percent, over all pixels of the prepared images that have a class
   double seconds = 0;                      // wall time of loading and running
   std::vector<int64_t> predictions;        // arg-max of the first output per image (classification and none)
   int64_t nonfinite_inputs = 0;            // images with NaN or infinity in an input
   int64_t nonfinite_outputs = 0;           // and in the first output
-  // The figure a person quotes: top-1 or mAP@0.5, in percent.
-  double score() const { return task == "detection" ? map50 : top1; }
+  // The figure a person quotes: top-1, mAP@0.5 or mean IoU, in percent; and the one beside it: top-5, mAP@[.5:.95] or
+  // pixel accuracy.
+  double score() const { return task == "detection" ? map50 : task == "segmentation" ? miou : top1; }
+  double second_score() const {
+    return task == "detection" ? map : task == "segmentation" ? pixel_accuracy : top5;
+  }
 };
 
 // A network with QuantizeLinear runs in the engine's integers (as `octet compile` would have it, codes equal bit for

@@ -81,6 +81,44 @@ Result<std::vector<Box>> decode_yolox(const Tensor& output, int64_t width, int64
   return boxes;
 }
 
+namespace {
+
+void decode_map(const Tensor& map, int64_t stride, double confidence, std::vector<Box>* boxes) {
+  const int rank = map.rank();
+  const int64_t classes = map.dim(rank - 3) - kBoxFields, w = map.dim(rank - 1), plane = map.dim(rank - 2) * w;
+  const auto s = static_cast<double>(stride);
+  for (int64_t cell = 0; cell < plane; ++cell) {
+    const float* p = map.data<float>() + cell;
+    const auto [label, logit] = best_class(p + kBoxFields * plane, classes, plane);
+    const double score = sigmoid(p[4 * plane]) * sigmoid(logit);
+    if (!(score >= confidence)) continue;
+    const Box box =
+        from_centre((p[0] + static_cast<double>(cell % w)) * s, (p[plane] + static_cast<double>(cell / w)) * s,
+                    std::exp(static_cast<double>(p[2 * plane])) * s, std::exp(static_cast<double>(p[3 * plane])) * s,
+                    label, score);
+    if (is_finite(box)) boxes->push_back(box);
+  }
+}
+
+}  // namespace
+
+Result<std::vector<Box>> decode_yolox_maps(const std::vector<Tensor>& maps, int64_t width, int64_t height,
+                                           double confidence) {
+  std::vector<Box> boxes;
+  for (const Tensor& map : maps) {
+    const Dims dims = without_batch(map, 3);
+    const bool fits = dims.size() == 3 && dims[0] > kBoxFields && dims[1] > 0 && dims[2] > 0 &&
+                      width % dims[2] == 0 && height % dims[1] == 0 && width / dims[2] == height / dims[1];
+    if (!fits)
+      return invalid_argument("a YOLOX map for " + std::to_string(width) + " x " + std::to_string(height) +
+                              " pixels must have shape [1, 5 + classes, height / stride, width / stride], got " +
+                              dims_to_string(map.dims()));
+    OCTET_ASSIGN(const Tensor values, as_float32(map));
+    decode_map(values, width / dims[2], confidence, &boxes);
+  }
+  return boxes;
+}
+
 Result<std::vector<Box>> decode_fastestdet(const Tensor& output, int64_t width, int64_t height, double confidence) {
   const Dims dims = without_batch(output, 3);
   if (dims.size() != 3 || dims[0] <= kBoxFields || dims[1] < 1 || dims[2] < 1)
@@ -131,13 +169,24 @@ std::vector<Box> to_image_coordinates(std::vector<Box> boxes, const ImagePlaceme
 }
 
 Result<std::vector<Box>> detect(const DetectionSpec& spec, const Tensor& output, const ImagePlacement& placement) {
+  return detect(spec, std::vector<Tensor>{output}, placement);
+}
+
+Result<std::vector<Box>> detect(const DetectionSpec& spec, const std::vector<Tensor>& outputs,
+                                const ImagePlacement& at) {
   if (spec.decoder == Decoder::kNone)
     return invalid_argument("the data spec names no decoder; set 'decoder' to yolox or fastestdet");
   const bool yolox = spec.decoder == Decoder::kYolox;
-  OCTET_ASSIGN(std::vector<Box> boxes, (yolox ? decode_yolox : decode_fastestdet)(
-                                           output, placement.canvas_width, placement.canvas_height, spec.confidence));
+  if (outputs.empty()) return invalid_argument("the network has no output");
+  const auto decode = [&] {
+    if (!yolox) return decode_fastestdet(outputs[0], at.canvas_width, at.canvas_height, spec.confidence);
+    if (outputs.size() > 1 || outputs[0].rank() == 4)
+      return decode_yolox_maps(outputs, at.canvas_width, at.canvas_height, spec.confidence);
+    return decode_yolox(outputs[0], at.canvas_width, at.canvas_height, spec.confidence);
+  };
+  OCTET_ASSIGN(std::vector<Box> boxes, decode());
   boxes = non_max_suppression(std::move(boxes), spec.nms_iou.value_or(yolox ? 0.65 : 0.45), spec.max_detections);
-  return to_image_coordinates(std::move(boxes), placement);
+  return to_image_coordinates(std::move(boxes), at);
 }
 
 }  // namespace octet

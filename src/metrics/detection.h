@@ -21,6 +21,11 @@ double box_iou(const Box& a, const Box& b);
 // Boxes are in pixels of the canvas; those below `confidence` and those that are not finite are left out.
 Result<std::vector<Box>> decode_yolox(const Tensor& output, int64_t width, int64_t height, double confidence);
 
+// The same detector without the last steps of the graph: float32 [1, 5 + classes, h, w], one map for each stride
+// (width over w, the same as height over h). Objectness and classes are the values before a sigmoid.
+Result<std::vector<Box>> decode_yolox_maps(const std::vector<Tensor>& maps, int64_t width, int64_t height,
+                                           double confidence);
+
 // FastestDet (dog-qiuqiu): float32 [1, 5 + classes, H, W] or [5 + classes, H, W] with channels objectness, x, y, w,
 // h, classes. centre = (cell + tanh(xy)) / grid, size = sigmoid(wh), both relative to the canvas of width x height
 // pixels; score = objectness^0.6 * class^0.4.
@@ -33,7 +38,10 @@ std::vector<Box> non_max_suppression(std::vector<Box> boxes, double iou, int64_t
 // From canvas pixels to pixels of the original image, cut to its edges.
 std::vector<Box> to_image_coordinates(std::vector<Box> boxes, const ImagePlacement& placement);
 
-// Decoding, suppression and mapping as the spec says. kInvalidArgument for Decoder::kNone.
+// Decoding, suppression and mapping as the spec says, of a network's outputs for one image. kInvalidArgument for
+// Decoder::kNone.
+Result<std::vector<Box>> detect(const DetectionSpec& spec, const std::vector<Tensor>& outputs,
+                                const ImagePlacement& placement);
 Result<std::vector<Box>> detect(const DetectionSpec& spec, const Tensor& output, const ImagePlacement& placement);
 
 // Average precision in the manner of COCO (area range "all", no crowds): per class and IoU threshold, detections over

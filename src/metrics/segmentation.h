@@ -27,10 +27,26 @@ class ConfusionMatrix {
   double mean_iou() const;
   double pixel_accuracy() const;
 
+  int64_t classes() const { return classes_; }
+  // For merging the counts of other processes; kInvalidArgument when `counts` is of another number of classes.
+  const std::vector<int64_t>& counts() const { return counts_; }
+  Status add_counts(const std::vector<int64_t>& counts);
+
  private:
   int64_t classes_;
   int64_t ignored_;
   std::vector<int64_t> counts_;  // [classes, classes + 1]: the last column counts predictions outside of the classes
 };
+
+// What a segmentation network says of one image, as class ids.
+struct ClassMap {
+  Tensor ids;           // int64 [height, width]
+  int64_t classes = 0;  // 0: the network gives ids and does not say how many there are
+};
+
+// `output`: scores [1, classes, h, w] (float32 or float64), of which each pixel's largest counts, the lowest id when
+// equal; a smaller or larger map is resized bilinearly before (ONNX Resize's half_pixel). Or ids [1, h, w] or
+// [1, 1, h, w] of the image's own size. kInvalidArgument for any other output.
+Result<ClassMap> class_map(const Tensor& output, int64_t height, int64_t width);
 
 }  // namespace octet

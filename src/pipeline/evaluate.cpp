@@ -2,14 +2,13 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
-#include <cstring>
-#include <string_view>
-#include <type_traits>
 
 #include "engine/compiler/compile.h"
 #include "metrics/classification.h"
 #include "metrics/detection.h"
+#include "metrics/segmentation.h"
 #include "pipeline/image_runner.h"
+#include "pipeline/shard.h"
 
 namespace octet {
 namespace {
@@ -44,50 +43,6 @@ void mark_nonfinite_rows(const Tensor& batch, std::vector<bool>* bad) {
   }
 }
 
-// What processes tell each other: numbers and boxes as they lie in memory, for another process of the same build.
-class ShardWriter {
- public:
-  template <class T>
-  void put(const T& value) {
-    static_assert(std::is_trivially_copyable_v<T>);
-    bytes_.append(reinterpret_cast<const char*>(&value), sizeof value);
-  }
-  template <class T>
-  void put_list(const std::vector<T>& list) {
-    put(static_cast<uint64_t>(list.size()));
-    for (const T& value : list) put(value);
-  }
-  const std::string& bytes() const { return bytes_; }
-
- private:
-  std::string bytes_;
-};
-
-class ShardReader {
- public:
-  explicit ShardReader(std::string_view bytes) : rest_(bytes) {}
-  template <class T>
-  T get() {
-    T value{};
-    good_ = good_ && rest_.size() >= sizeof value;
-    if (!good_) return value;
-    std::memcpy(&value, rest_.data(), sizeof value);
-    rest_.remove_prefix(sizeof value);
-    return value;
-  }
-  template <class T>
-  std::vector<T> get_list() {
-    std::vector<T> list;
-    for (auto n = get<uint64_t>(); n > 0 && good_; --n) list.push_back(get<T>());
-    return list;
-  }
-  bool is_through() const { return good_ && rest_.empty(); }
-
- private:
-  std::string_view rest_;
-  bool good_ = true;
-};
-
 class Evaluation {
  public:
   Evaluation(Network& network, const Dataset& data, const EvalOptions& options)
@@ -98,8 +53,10 @@ class Evaluation {
     const int64_t count = options_.max_images > 0 ? std::min(options_.max_images, data_.size()) : data_.size();
     batch_ = fixed_ > 0 ? fixed_ : options_.batch_size;
     detection_ = data_.has_boxes();
+    segmentation_ = data_.has_masks();
     const auto workers = static_cast<size_t>(resolve_threads(options_.run.threads));
     accuracy_.resize(workers);
+    pixels_.resize(workers);
     detections_.resize(static_cast<size_t>(detection_ ? count : 0));
     annotations_.resize(detections_.size());
     report_.predictions.resize(static_cast<size_t>(count));
@@ -114,6 +71,7 @@ class Evaluation {
                        [&](int worker, int64_t turn) { return run_group(worker, turn * n + rank, count); })));
     if (n > 1) OCTET_RETURN_IF_ERROR(exchange(processes));
     summarize();
+    if (segmentation_) OCTET_RETURN_IF_ERROR(summarize_pixels());
     report_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     return std::move(report_);
   }
@@ -128,7 +86,8 @@ class Evaluation {
     OCTET_ASSIGN(const std::vector<Tensor> outputs, network_.run(worker, batch.inputs));
     if (outputs.empty()) return invalid_argument("the network has no output");
     count_nonfinite(batch.inputs, outputs[0], last - first);
-    if (detection_) return detect_images(batch, outputs[0], first);
+    if (detection_) return detect_images(batch, outputs, first);
+    if (segmentation_) return segment_images(batch, outputs[0], worker);
     const std::vector<int64_t> best = arg_max_rows(outputs[0], last - first);
     std::copy(best.begin(), best.end(), report_.predictions.begin() + first);
     if (!data_.has_labels()) return Status::ok();
@@ -146,14 +105,40 @@ class Evaluation {
     nonfinite_outputs_ += std::count(bad.begin(), bad.end(), true);
   }
 
-  Status detect_images(const Batch& batch, const Tensor& output, int64_t first) {
+  Status detect_images(const Batch& batch, const std::vector<Tensor>& outputs, int64_t first) {
     for (size_t n = 0; n < batch.samples.size(); ++n) {
       const Sample& sample = batch.samples[n];
-      OCTET_ASSIGN(detections_[static_cast<size_t>(first) + n],
-                   detect(options_.detection, one_row(output, static_cast<int64_t>(n)), sample.placement));
+      std::vector<Tensor> rows;
+      for (const Tensor& output : outputs) rows.push_back(one_row(output, static_cast<int64_t>(n)));
+      OCTET_ASSIGN(detections_[static_cast<size_t>(first) + n], detect(options_.detection, rows, sample.placement));
       annotations_[static_cast<size_t>(first) + n] = sample.boxes;
     }
     return Status::ok();
+  }
+
+  Status segment_images(const Batch& batch, const Tensor& output, int worker) {
+    for (size_t n = 0; n < batch.samples.size(); ++n) {
+      const Sample& sample = batch.samples[n];
+      OCTET_ASSIGN(const ClassMap map,
+                   class_map(one_row(output, static_cast<int64_t>(n)), sample.mask.dim(0), sample.mask.dim(1)));
+      std::optional<ConfusionMatrix>& pixels = pixels_[static_cast<size_t>(worker)];
+      const int64_t known = data_.num_classes() > 0 ? data_.num_classes() : kIgnoredPixel;
+      if (!pixels) pixels.emplace(map.classes > 0 ? map.classes : known, kIgnoredPixel);
+      const Status added = pixels->add(map.ids, sample.mask);
+      if (!added.is_ok()) return added.at("the mask of image " + sample.name);
+    }
+    return Status::ok();
+  }
+
+  // The counts of all workers; none when there was no mask.
+  Result<std::optional<ConfusionMatrix>> all_pixels() const {
+    std::optional<ConfusionMatrix> all;
+    for (const auto& pixels : pixels_) {
+      if (!pixels) continue;
+      if (all) OCTET_RETURN_IF_ERROR(all->merge(*pixels));
+      else all = pixels;
+    }
+    return all;
   }
 
   // What this process counted and found, and then what the others did.
@@ -164,10 +149,14 @@ class Evaluation {
     for (int64_t v : {total.count(), total.correct_top1(), total.correct_top5(), nonfinite_inputs_.load(),
                       nonfinite_outputs_.load()})
       mine.put(v);
+    OCTET_ASSIGN(const std::optional<ConfusionMatrix> pixels, all_pixels());
+    mine.put(pixels ? pixels->classes() : int64_t{0});
+    mine.put_list(pixels ? pixels->counts() : std::vector<int64_t>{});
     for (int64_t i = 0; i < report_.count; ++i)
       if (i / batch_ % processes.size() == processes.rank()) put_image(static_cast<size_t>(i), &mine);
     OCTET_ASSIGN(const std::vector<std::string> all, processes.all_gather(mine.bytes()));
     accuracy_.clear();
+    pixels_.clear();
     nonfinite_inputs_ = nonfinite_outputs_ = 0;
     for (size_t rank = 0; rank < all.size(); ++rank) {
       ShardReader in(all[rank]);
@@ -176,6 +165,12 @@ class Evaluation {
       accuracy_.push_back(TopKAccuracy::of(v[0], v[1], v[2]));
       nonfinite_inputs_ += v[3];
       nonfinite_outputs_ += v[4];
+      const auto classes = in.get<int64_t>();
+      const std::vector<int64_t> counts = in.get_list<int64_t>();
+      if (classes > 0) {
+        pixels_.emplace_back(ConfusionMatrix(classes, kIgnoredPixel));
+        OCTET_RETURN_IF_ERROR(pixels_.back()->add_counts(counts));
+      }
       for (int64_t i = 0; i < report_.count; ++i)
         if (i / batch_ % processes.size() == static_cast<int64_t>(rank)) take_image(static_cast<size_t>(i), &in);
       if (!in.is_through()) return data_corrupt("process " + std::to_string(rank) + " evaluated other images");
@@ -198,10 +193,22 @@ class Evaluation {
     annotations_[i] = in->get_list<Box>();
   }
 
+  Status summarize_pixels() {
+    OCTET_ASSIGN(const std::optional<ConfusionMatrix> pixels, all_pixels());
+    report_.predictions.clear();
+    if (!pixels) return Status::ok();
+    report_.miou = 100 * pixels->mean_iou();
+    report_.pixel_accuracy = 100 * pixels->pixel_accuracy();
+    return Status::ok();
+  }
+
   void summarize() {
     report_.nonfinite_inputs = nonfinite_inputs_;
     report_.nonfinite_outputs = nonfinite_outputs_;
-    report_.task = detection_ ? "detection" : data_.has_labels() ? "classification" : "none";
+    report_.task = detection_           ? "detection"
+                   : segmentation_      ? "segmentation"
+                   : data_.has_labels() ? "classification"
+                                        : "none";
     TopKAccuracy total;
     for (const TopKAccuracy& a : accuracy_) total.merge(a);
     report_.top1 = 100 * total.top1();
@@ -223,8 +230,9 @@ class Evaluation {
   const Dataset& data_;
   const EvalOptions& options_;
   int64_t batch_ = 1;
-  bool detection_ = false;
+  bool detection_ = false, segmentation_ = false;
   std::vector<TopKAccuracy> accuracy_;                      // by worker: integer counts, so merging is exact
+  std::vector<std::optional<ConfusionMatrix>> pixels_;      // by worker
   std::vector<std::vector<Box>> detections_, annotations_;  // by image
   std::atomic<int64_t> nonfinite_inputs_{0}, nonfinite_outputs_{0};
   EvalReport report_;

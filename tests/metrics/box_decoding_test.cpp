@@ -36,6 +36,64 @@ TEST(Yolox, DecodesEachStride) {
   EXPECT_EQ(decode_yolox(Tensor::from<float>({84, 8}, v), 64, 64, 0.45)->size(), 2u);
 }
 
+double logit(double p) { return std::log(p / (1 - p)); }
+
+TEST(Yolox, MapsSayWhatTheRowsSay) {
+  // The rows of the deployed form from maps of raw scores, for 64 x 32 pixels.
+  std::mt19937 random(3);
+  std::uniform_real_distribution<float> real(-2, 2);
+  std::vector<Tensor> maps;
+  std::vector<float> rows;
+  for (int64_t stride : {8, 16, 32}) {
+    const int64_t h = 32 / stride, w = 64 / stride;
+    Tensor map(DType::kFloat32, {1, 7, h, w});
+    for (int64_t i = 0; i < map.numel(); ++i) map.data<float>()[i] = real(random);
+    for (int64_t cell = 0; cell < h * w; ++cell)
+      for (int64_t c = 0; c < 7; ++c) {
+        const float v = map.data<float>()[c * h * w + cell];
+        rows.push_back(c < 4 ? v : 1 / (1 + std::exp(-v)));
+      }
+    maps.push_back(map);
+  }
+  const auto cells = static_cast<int64_t>(rows.size()) / 7;
+  const auto from_rows = decode_yolox(Tensor::from<float>({1, cells, 7}, rows), 64, 32, 0.2);
+  const auto from_maps = decode_yolox_maps(maps, 64, 32, 0.2);
+  ASSERT_TRUE(from_rows.is_ok() && from_maps.is_ok()) << from_maps.status().message();
+  ASSERT_EQ(from_rows->size(), from_maps->size());
+  ASSERT_GT(from_maps->size(), 5u);
+  for (size_t i = 0; i < from_maps->size(); ++i) {
+    const Box &a = (*from_rows)[i], &b = (*from_maps)[i];
+    EXPECT_EQ(a.label, b.label);
+    EXPECT_NEAR(a.score, b.score, 1e-6);
+    EXPECT_FLOAT_EQ(a.x1, b.x1);
+    EXPECT_FLOAT_EQ(a.y2, b.y2);
+  }
+  DetectionSpec spec;
+  spec.decoder = Decoder::kYolox;
+  spec.confidence = 0.2;
+  const ImagePlacement at{64, 32, 64, 32};
+  EXPECT_EQ(detect(spec, maps, at)->size(), detect(spec, Tensor::from<float>({1, cells, 7}, rows), at)->size());
+  EXPECT_FALSE(detect(spec, std::vector<Tensor>{}, at).is_ok());
+}
+
+TEST(Yolox, OneMapAndMapsThatDoNotFit) {
+  std::vector<float> v(7, 0);
+  v[4] = v[6] = static_cast<float>(logit(0.9));
+  const Tensor map = Tensor::from<float>({1, 7, 1, 1}, v);
+  const auto one = decode_yolox_maps({map}, 16, 16, 0.5);
+  ASSERT_TRUE(one.is_ok()) << one.status().message();
+  ASSERT_EQ(one->size(), 1u);
+  EXPECT_EQ((*one)[0].label, 1);
+  EXPECT_NEAR((*one)[0].score, 0.81, 1e-6);
+  EXPECT_FLOAT_EQ((*one)[0].x1, -8);  // centre 0, size exp(0) * 16
+  EXPECT_FLOAT_EQ((*one)[0].x2, 8);
+  const Tensor tall = Tensor::from<float>({1, 7, 2, 1}, std::vector<float>(14));
+  EXPECT_TRUE(decode_yolox_maps({tall}, 8, 16, 0.5).is_ok());
+  EXPECT_FALSE(decode_yolox_maps({tall}, 8, 15, 0.5).is_ok());
+  EXPECT_FALSE(decode_yolox_maps({tall}, 16, 16, 0.5).is_ok()) << "another stride across than down";
+  EXPECT_FALSE(decode_yolox_maps({Tensor::from<float>({1, 5, 1, 1}, std::vector<float>(5))}, 16, 16, 0.5).is_ok());
+}
+
 TEST(Yolox, BadShapesAndValues) {
   std::vector<float> v = empty_yolox();
   EXPECT_NE(
