@@ -1,4 +1,5 @@
-// Training a network, and fine-tuning it for quantized arithmetic. Needs a build with LibTorch (Octet::training_loop).
+// Training a network, and fine-tuning it for quantized arithmetic. Needs a build with LibTorch
+// (Octet::training_loop).
 #pragma once
 
 #include <cstdint>
@@ -26,6 +27,7 @@ struct EpochRecord {
   double lr = 0;     // of the last step
   double train_loss = 0;
   std::optional<double> val_loss, val_top1, val_top5;  // top1 and top5 in percent
+  std::optional<double> val_map50, val_map, val_miou;  // mAP@0.5, mAP@[.5:.95], mean IoU; in percent
   double seconds = 0, images_per_second = 0;           // of training, without validation
   bool best = false;
 };
@@ -52,8 +54,9 @@ struct TrainResult {
   std::optional<QuantizationPlan> plan;  // with a plan: its scales as they were trained
   std::optional<Ranges> ranges;
   std::vector<EpochRecord> epochs;  // earlier ones of a resumed run included
-  int best_epoch = 0;                    // 0: with a plan, no epoch was better than the start
-  std::string score_name;  // what "best" means: "val_top1", "val_loss" or "train_loss"
+  int best_epoch = 0;               // 0: with a plan, no epoch was better than the start
+  // What "best" means: "val_top1", "val_map50", "val_miou", "val_loss" or "train_loss".
+  std::string score_name;
   std::vector<std::string> notes;
 };
 

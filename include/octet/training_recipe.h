@@ -88,6 +88,17 @@ struct RangeOptions {
   bool operator==(const RangeOptions&) const = default;
 };
 
+// What boxes are compared by: 1 - IoU^2 (Ge et al. 2021) or 1 - GIoU (Rezatofighi et al. 2019).
+enum class BoxLoss { kSquaredIou, kGiou };
+
+// Losses of detection and segmentation beside the one that `loss` names.
+struct LossOptions {
+  BoxLoss box_loss = BoxLoss::kSquaredIou;
+  double box_weight = 5;   // of the box loss, beside objectness and classes
+  double dice_weight = 0;  // of the dice loss (Milletari et al. 2016), beside cross-entropy
+  bool operator==(const LossOptions&) const = default;
+};
+
 struct TrainingRecipe {
   std::string source;    // file name, for messages
   bool for_qat = false;  // `purpose: qat`: the numbers are meant for fine-tuning as they stand
@@ -102,8 +113,9 @@ struct TrainingRecipe {
   LrSchedule lr;
   OptimizerOptions optimizer;
   bool zero_weight_decay_on_bias_and_bn = true;
-  std::string loss = "cross_entropy";
-  double label_smoothing = 0;
+  std::string loss = "cross_entropy";  // detection: "yolox"; it follows the task
+  double label_smoothing = 0;          // not in detection
+  LossOptions loss_options;
   EmaOptions ema;
   bool mixed_precision = false;  // on CUDA
   double clip_grad_norm = 0;     // 0: off

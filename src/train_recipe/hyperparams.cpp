@@ -27,10 +27,13 @@ constexpr NamedValue<BatchNormPolicy> kBatchNormPolicys[] = {{"live", BatchNormP
                                                              {"reestimated", BatchNormPolicy::kReestimated}};
 constexpr NamedValue<RangeLearning> kRangeLearning[] = {
     {"fixed", RangeLearning::kFixed}, {"pact", RangeLearning::kPact}, {"lsq", RangeLearning::kLsq}};
-constexpr NamedValue<bool> kLosses[] = {{"cross_entropy", true},
-                                        {"CrossEntropyLoss", true},
-                                        {"LabelSmoothingCrossEntropyLoss", true},
-                                        {"label_smoothing_cross_entropy", true}};
+constexpr NamedValue<const char*> kLosses[] = {{"cross_entropy", "cross_entropy"},
+                                               {"CrossEntropyLoss", "cross_entropy"},
+                                               {"LabelSmoothingCrossEntropyLoss", "cross_entropy"},
+                                               {"label_smoothing_cross_entropy", "cross_entropy"},
+                                               {"yolox", "yolox"},
+                                               {"YoloXDetectionLoss", "yolox"}};
+constexpr NamedValue<BoxLoss> kBoxLosses[] = {{"iou", BoxLoss::kSquaredIou}, {"giou", BoxLoss::kGiou}};
 
 // Of the original project's training_hyperparams, without a meaning here.
 constexpr const char* kUnusedHyperparams[] = {"train_metrics_list",
@@ -140,15 +143,37 @@ Status read_ema(YamlMap& map, EmaOptions* ema) {
 }
 
 Status read_loss(YamlMap& map, TrainingRecipe* recipe) {
-  bool known = true;
-  OCTET_RETURN_IF_ERROR(read_name(map, "loss", kLosses, &known));
+  const char* fitting = recipe->task == Task::kDetection ? "yolox" : "cross_entropy";
+  const char* loss = fitting;
+  OCTET_RETURN_IF_ERROR(read_name(map, "loss", kLosses, &loss));
+  if (std::string_view(loss) != fitting)
+    return map.find("loss")->error(std::string("the loss of ") + task_name(recipe->task) + " is '" + fitting +
+                                   "'; change 'loss' or 'task'");
+  recipe->loss = loss;
   OCTET_RETURN_IF_ERROR(read_real(map, "label_smoothing", 0, 1, &recipe->label_smoothing));
   const YamlNode* node = map.find("criterion_params");
   if (node == nullptr) return Status::ok();
   OCTET_ASSIGN(YamlMap params, YamlMap::open(*node, "criterion_params"));
   OCTET_RETURN_IF_ERROR(read_real(params, "smooth_eps", 0, 1, &recipe->label_smoothing));
   OCTET_RETURN_IF_ERROR(read_real(params, "label_smoothing", 0, 1, &recipe->label_smoothing));
+  LossOptions& o = recipe->loss_options;
+  OCTET_RETURN_IF_ERROR(read_name(params, "box_loss", kBoxLosses, &o.box_loss));
+  OCTET_RETURN_IF_ERROR(read_real(params, "box_weight", 0, kAny, &o.box_weight));
+  OCTET_RETURN_IF_ERROR(read_real(params, "dice_weight", 0, kAny, &o.dice_weight));
   return params.finish();
+}
+
+Status read_affine(const YamlNode& node, AugmentOptions* out) {
+  OCTET_ASSIGN(YamlMap map, YamlMap::open(node, "random_affine"));
+  std::vector<double> scale = {out->scale_low, out->scale_high};
+  OCTET_RETURN_IF_ERROR(map.read("scale", &scale));
+  if (scale.size() != 2 || !(scale[0] >= 0.01 && scale[0] <= scale[1] && scale[1] <= 100))
+    return map.find("scale")->error("'scale' is two factors from 0.01 to 100, the smaller one first");
+  out->scale_low = scale[0];
+  out->scale_high = scale[1];
+  OCTET_RETURN_IF_ERROR(read_real(map, "translate", 0, 1, &out->translate));
+  OCTET_RETURN_IF_ERROR(read_whole(map, "fill", 0, 255, &out->affine_fill));
+  return map.finish();
 }
 
 Status read_phase_callbacks(YamlMap& map, TrainingRecipe* recipe) {
@@ -257,6 +282,9 @@ Status read_augmentation(const YamlNode& node, AugmentOptions* out) {
     OCTET_RETURN_IF_ERROR(params.finish());
   }
   OCTET_RETURN_IF_ERROR(read_real(map, "mixup", 0, 100, &out->mixup));
+  if (const YamlNode* affine = map.find("random_affine")) OCTET_RETURN_IF_ERROR(read_affine(*affine, out));
+  OCTET_RETURN_IF_ERROR(read_real(map, "mosaic", 0, 1, &out->mosaic));
+  OCTET_RETURN_IF_ERROR(read_whole(map, "mosaic_epochs", 0, kMost, &out->mosaic_epochs));
   return map.finish();
 }
 

@@ -123,6 +123,10 @@ std::string describe_training(const TrainingRecipe& r) {
   add("augmentation", join({text_of(a.horizontal_flip), text_of(a.crop_padding), text_of(a.crop_fill),
                             text_of(a.brightness), text_of(a.contrast), text_of(a.saturation), text_of(a.mixup)},
                            " "));
+  if (a.affine() || a.mosaic > 0)
+    add("geometry", join({text_of(a.scale_low), text_of(a.scale_high), text_of(a.translate), text_of(a.affine_fill),
+                          text_of(a.mosaic), text_of(a.mosaic_epochs)},
+                         " "));
   add("max_epochs", text_of(r.max_epochs));
   std::string updates;
   for (int64_t at : r.lr.updates) updates += " " + text_of(at);
@@ -137,6 +141,10 @@ std::string describe_training(const TrainingRecipe& r) {
                         " "));
   add("zero_weight_decay_on_bias_and_bn", text_of(r.zero_weight_decay_on_bias_and_bn));
   add("loss", r.loss + " " + text_of(r.label_smoothing));
+  const LossOptions& l = r.loss_options;
+  if (r.task != Task::kClassification)
+    add("loss_options",
+        join({text_of(l.box_loss == BoxLoss::kGiou), text_of(l.box_weight), text_of(l.dice_weight)}, " "));
   add("ema",
       join({text_of(r.ema.enabled), text_of(r.ema.decay), text_of(static_cast<int>(r.ema.rule)), text_of(r.ema.beta)},
            " "));

@@ -99,6 +99,7 @@ Status read_checkpoints(const YamlNode& node, TrainingRecipe* recipe) {
 Status read_sections(YamlMap& map, const std::string& folder, TrainingRecipe* r, std::vector<std::string>* unused) {
   OCTET_RETURN_IF_ERROR(read_name(map, "purpose", kPurposes, &r->for_qat));
   OCTET_RETURN_IF_ERROR(read_name(map, "task", kTasks, &r->task));
+  if (r->task == Task::kDetection) r->loss = "yolox";
   if (const YamlNode* node = map.find("network"); node != nullptr && !node->is_null())
     OCTET_RETURN_IF_ERROR(read_network(*node, folder, &r->network));
   OCTET_RETURN_IF_ERROR(read_architecture(map, &r->network));
@@ -128,6 +129,10 @@ Status check_whole(const TrainingRecipe& r) {
                             " epochs, more than max_epochs (" + std::to_string(r.max_epochs) + ")");
   if (r.augmentation.mixup > 0 && r.task != Task::kClassification)
     return invalid_argument(r.source + ": mixup is for classification");
+  if (r.augmentation.mosaic > 0 && r.task == Task::kClassification)
+    return invalid_argument(r.source + ": mosaic is for detection and segmentation");
+  if (r.label_smoothing > 0 && r.task == Task::kDetection)
+    return invalid_argument(r.source + ": label_smoothing is for classification and segmentation");
   return Status::ok();
 }
 

@@ -23,6 +23,55 @@ void expect_error(const std::string& text, const std::vector<std::string>& words
     EXPECT_NE(recipe.status().message().find(word), std::string::npos) << recipe.status().message();
 }
 
+TEST(TrainingRecipe, KeysOfDetectionAndSegmentation) {
+  const TrainingRecipe d = read(R"(
+task: detection
+augmentation: {random_affine: {scale: [0.5, 1.5], translate: 0.1, fill: 7}, mosaic: 0.75, mosaic_epochs: 20}
+training_hyperparams:
+  loss: yolox
+  criterion_params: {box_loss: giou, box_weight: 2.5}
+)");
+  EXPECT_EQ(d.task, Task::kDetection);
+  EXPECT_EQ(d.loss, "yolox");
+  EXPECT_EQ(d.augmentation.scale_low, 0.5);
+  EXPECT_EQ(d.augmentation.scale_high, 1.5);
+  EXPECT_EQ(d.augmentation.translate, 0.1);
+  EXPECT_EQ(d.augmentation.affine_fill, 7);
+  EXPECT_EQ(d.augmentation.mosaic, 0.75);
+  EXPECT_EQ(d.augmentation.mosaic_epochs, 20);
+  EXPECT_EQ(d.loss_options.box_loss, BoxLoss::kGiou);
+  EXPECT_EQ(d.loss_options.box_weight, 2.5);
+  EXPECT_EQ(read("task: detection").loss, "yolox") << "it follows the task";
+  const TrainingRecipe s = read("{task: segmentation, training_hyperparams: {criterion_params: {dice_weight: 0.5}}}");
+  EXPECT_EQ(s.loss_options.dice_weight, 0.5);
+  EXPECT_EQ(s.loss, "cross_entropy");
+  // What changes the weights is part of a checkpoint.
+  const std::string base = describe_training(read("task: detection"));
+  for (const char* other : {"{task: detection, augmentation: {mosaic: 0.5}}",
+                            "{task: detection, augmentation: {random_affine: {translate: 0.2}}}",
+                            "{task: detection, training_hyperparams: {criterion_params: {box_loss: giou}}}"})
+    EXPECT_NE(describe_training(read(other)), base) << other;
+}
+
+TEST(TrainingRecipe, MistakesOfDetectionAndSegmentation) {
+  const auto error = [](const std::string& text) {
+    const auto r = parse_training_recipe(text, "t.yaml");
+    return r.is_ok() ? "" : r.status().message();
+  };
+  EXPECT_NE(error("{task: detection, training_hyperparams: {loss: cross_entropy}}")
+                .find("the loss of detection is 'yolox'"),
+            std::string::npos);
+  EXPECT_NE(error("{training_hyperparams: {loss: yolox}}").find("change 'loss' or 'task'"), std::string::npos);
+  EXPECT_NE(error("{task: detection, augmentation: {random_affine: {scale: [2, 1]}}}").find("the smaller one first"),
+            std::string::npos);
+  EXPECT_NE(error("{task: detection, augmentation: {random_affine: {rotate: 3}}}").find("rotate"), std::string::npos);
+  EXPECT_NE(error("{task: detection, augmentation: {mosaic: 2}}").find("between 0 and 1"), std::string::npos);
+  EXPECT_NE(error("{augmentation: {mosaic: 0.5}}").find("mosaic is for"), std::string::npos);
+  EXPECT_NE(error("{task: segmentation, augmentation: {mixup: 0.5}}").find("mixup is for"), std::string::npos);
+  EXPECT_NE(error("{task: detection, training_hyperparams: {label_smoothing: 0.1}}").find("label_smoothing is for"),
+            std::string::npos);
+}
+
 TEST(TrainingRecipe, EveryKeyArrives) {
   const TrainingRecipe r = read(R"(
 task: classification

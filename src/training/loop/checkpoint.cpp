@@ -8,7 +8,7 @@
 namespace octet::training {
 namespace {
 
-constexpr std::string_view kMagic = "OCTETCK1";
+constexpr std::string_view kMagic = "OCTETCK2";
 
 class Writer {
  public:
@@ -105,7 +105,7 @@ void write_epoch(const EpochRecord& e, Writer* w) {
   w->number(e.step);
   w->number(e.lr);
   w->number(e.train_loss);
-  for (const auto& v : {e.val_loss, e.val_top1, e.val_top5}) w->optional(v);
+  for (const auto& v : {e.val_loss, e.val_top1, e.val_top5, e.val_map50, e.val_map, e.val_miou}) w->optional(v);
   w->number(e.seconds);
   w->number(e.images_per_second);
   w->number<uint8_t>(e.best ? 1 : 0);
@@ -120,6 +120,9 @@ EpochRecord read_epoch(Reader* r) {
   e.val_loss = r->optional();
   e.val_top1 = r->optional();
   e.val_top5 = r->optional();
+  e.val_map50 = r->optional();
+  e.val_map = r->optional();
+  e.val_miou = r->optional();
   e.seconds = r->number<double>();
   e.images_per_second = r->number<double>();
   e.best = r->number<uint8_t>() != 0;

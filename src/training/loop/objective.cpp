@@ -2,55 +2,42 @@
 
 #include <algorithm>
 
+#include "training/loop/losses.h"
+
 namespace octet::training {
 namespace {
 
 bool is_softmax(const Node& node) { return node.is("Softmax") || node.is("LogSoftmax"); }
 
-// The classes that the first output is known to have; 0 when it is not.
-int64_t known_classes(const Graph& graph) {
-  const auto& shape = graph.value(graph.outputs[0]).shape;
-  if (!shape || shape->size() != 2 || !(*shape)[1].is_static()) return 0;
-  return (*shape)[1].coefficient;
-}
-
-Status wrong_classes(int64_t network, const std::string& data) {
-  return invalid_argument("the network's output has " + std::to_string(network) + " classes and " + data +
-                          "; train a network with as many classes as the data has");
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Objective>> Objective::create(const TrainJob& job, const Dataset& data,
-                                                     TrainableModule* module, at::Device device) {
-  std::unique_ptr<Objective> out(new Objective(job, module, device));
+                                                     const Dataset* validation, TrainableModule* module,
+                                                     at::Device device, Processes& processes) {
+  std::unique_ptr<Objective> out(new Objective(job, module, device, processes));
   const bool teacher = job.teacher != nullptr && job.recipe.distillation.enabled;
-  const bool classifies = job.recipe.task == Task::kClassification;
-  if (!classifies && !teacher)
-    return unsupported(std::string("networks for ") + task_name(job.recipe.task) +
-                       " have no loss on labels here; 'octet qat --distill' trains them with the float network as "
-                       "teacher");
-  out->uses_labels_ = classifies && data.has_labels() && (!teacher || job.recipe.distillation.weight < 1);
-  if (!out->uses_labels_ && !teacher)
-    return invalid_argument("the training data has no labels; give labelled data, or --distill for fine-tuning");
   if (job.graph->outputs.empty()) return invalid_argument("the network has no output");
-  OCTET_RETURN_IF_ERROR(out->find_logits(*job.graph));
-  const int64_t classes = known_classes(*job.graph);
-  if (out->uses_labels_ && classes > 0 && data.num_classes() > classes)
-    return wrong_classes(classes, "the data has " + std::to_string(data.num_classes()));
+  if (!teacher || job.recipe.distillation.weight < 1) {
+    OCTET_ASSIGN(out->labels_, make_label_loss(job, data, validation));
+  }
+  if (!out->labels_ && !teacher)
+    return invalid_argument("the training data has no labels; give labelled data, or --distill for fine-tuning");
+  OCTET_RETURN_IF_ERROR(out->keep_values(*job.graph));
   if (teacher) OCTET_RETURN_IF_ERROR(out->add_teacher(*job.teacher));
   return out;
 }
 
 // A loss wants logits: a Softmax at the end is looked behind.
-Status Objective::find_logits(const Graph& graph) {
+Status Objective::keep_values(const Graph& graph) {
   const int64_t producer = GraphIndex(graph).producer(graph.outputs[0]);
   std::vector<std::string> kept =
       recipe_.distillation.enabled ? recipe_.distillation.features : std::vector<std::string>{};
   if (producer >= 0 && is_softmax(graph.nodes[static_cast<size_t>(producer)])) {
-    logits_name_ = graph.value(graph.nodes[static_cast<size_t>(producer)].inputs[0]).name;
-    kept.push_back(logits_name_);
+    scores_name_ = graph.value(graph.nodes[static_cast<size_t>(producer)].inputs[0]).name;
+    kept.push_back(scores_name_);
   }
+  if (labels_)
+    for (const std::string& name : labels_->kept_names()) kept.push_back(name);
   return kept.empty() ? Status::ok() : module_->keep(kept);
 }
 
@@ -61,7 +48,7 @@ Status Objective::add_teacher(const Graph& graph) {
   if (!made.is_ok()) return made.status().at("the teacher");
   teacher_ = std::move(made).value();
   std::vector<std::string> kept = recipe_.distillation.features;
-  if (!logits_name_.empty()) kept.push_back(logits_name_);
+  if (!scores_name_.empty()) kept.push_back(scores_name_);
   if (!kept.empty()) {
     const Status status = teacher_->keep(kept);
     if (!status.is_ok()) return status.at("the teacher");
@@ -71,8 +58,8 @@ Status Objective::add_teacher(const Graph& graph) {
   return Status::ok();
 }
 
-at::Tensor Objective::logits(const TrainableModule& module, const std::vector<at::Tensor>& outputs) const {
-  return logits_name_.empty() ? outputs[0] : module.kept(logits_name_);
+at::Tensor Objective::scores(const TrainableModule& module, const std::vector<at::Tensor>& outputs) const {
+  return scores_name_.empty() ? outputs[0] : module.kept(scores_name_);
 }
 
 Result<std::vector<at::Tensor>> Objective::inputs_of(const TrainingBatch& batch) const {
@@ -86,20 +73,6 @@ Result<std::vector<at::Tensor>> Objective::inputs_of(const TrainingBatch& batch)
   return inputs;
 }
 
-Result<at::Tensor> Objective::labels_of(const std::vector<int64_t>& labels, const TrainingBatch& batch,
-                                        int64_t classes) const {
-  at::Tensor out = at::empty({static_cast<int64_t>(labels.size())}, at::kLong);
-  for (size_t i = 0; i < labels.size(); ++i) {
-    if (labels[i] < 0)
-      return invalid_argument("training sample #" + std::to_string(batch.samples[i]) + " has no label");
-    if (labels[i] >= classes)
-      return wrong_classes(classes,
-                           "a training sample has the label " + std::to_string(labels[i]) + " (they count from 0)");
-    out.data_ptr<int64_t>()[i] = labels[i];
-  }
-  return out.to(device_);
-}
-
 Result<at::Tensor> Objective::teacher_loss(const std::vector<at::Tensor>& inputs,
                                            const std::vector<at::Tensor>& outputs) {
   std::vector<at::Tensor> wanted;
@@ -108,7 +81,7 @@ Result<at::Tensor> Objective::teacher_loss(const std::vector<at::Tensor>& inputs
     OCTET_ASSIGN(wanted, teacher_->forward(inputs));
   }
   const DistillationOptions& d = recipe_.distillation;
-  at::Tensor loss = distillation_loss(logits(*module_, outputs), logits(*teacher_, wanted), d.temperature);
+  at::Tensor loss = distillation_loss(scores(*module_, outputs), scores(*teacher_, wanted), d.temperature);
   for (size_t i = 1; i < outputs.size(); ++i) loss = loss + distillation_loss(outputs[i], wanted[i], d.temperature);
   if (d.feature_weight > 0)
     for (const std::string& name : d.features)
@@ -116,53 +89,58 @@ Result<at::Tensor> Objective::teacher_loss(const std::vector<at::Tensor>& inputs
   return loss;
 }
 
-Result<at::Tensor> Objective::loss_of(const std::vector<at::Tensor>& inputs, const std::vector<at::Tensor>& outputs,
-                                      const TrainingBatch& batch, bool training) {
-  at::Tensor loss;
-  if (uses_labels_) {
-    const at::Tensor scores = logits(*module_, outputs);
-    if (scores.dim() != 2)
-      return invalid_argument("classification needs an output [batch, classes], and the network's has " +
-                              std::to_string(scores.dim()) + " dimensions");
-    Targets targets;
-    OCTET_ASSIGN(targets.labels, labels_of(batch.labels, batch, scores.size(1)));
-    if (!batch.partner_labels.empty()) {
-      OCTET_ASSIGN(targets.partner_labels, labels_of(batch.partner_labels, batch, scores.size(1)));
-      targets.lambda = batch.lambda;
-    }
-    loss = cross_entropy(scores, targets, training ? recipe_.label_smoothing : 0);
-  }
-  if (!teacher_ || (!training && uses_labels_)) return loss;
-  OCTET_ASSIGN(at::Tensor taught, teacher_loss(inputs, outputs));
-  const double share = recipe_.distillation.weight;
-  return loss.defined() ? loss * (1 - share) + taught * share : taught;
+Result<std::vector<LossTerm>> Objective::label_terms(const std::vector<at::Tensor>& outputs,
+                                                     const TrainingBatch& batch, bool training) {
+  if (!labels_) return std::vector<LossTerm>{};
+  return labels_->terms({*module_, outputs, scores(*module_, outputs)}, batch, training);
 }
 
-Result<Objective::Figures> Objective::train(const TrainingBatch& batch) {
+Result<std::vector<LossTerm>> Objective::train_terms(const TrainingBatch& batch) {
   OCTET_ASSIGN(const std::vector<at::Tensor> inputs, inputs_of(batch));
   OCTET_ASSIGN(const std::vector<at::Tensor> outputs, module_->forward(inputs));
-  Figures figures;
-  figures.logits = logits(*module_, outputs);
-  OCTET_ASSIGN(figures.loss, loss_of(inputs, outputs, batch, true));
-  return figures;
+  OCTET_ASSIGN(std::vector<LossTerm> terms, label_terms(outputs, batch, true));
+  if (!teacher_) return terms;
+  const double share = recipe_.distillation.weight, n = static_cast<double>(batch.samples.size());
+  if (labels_)
+    for (LossTerm& term : terms) term.sum = term.sum * (1 - share);
+  OCTET_ASSIGN(const at::Tensor taught, teacher_loss(inputs, outputs));
+  terms.push_back({taught * (labels_ ? share * n : n), n, true});
+  return terms;
 }
 
-Status Objective::validate(const TrainingBatch& batch, Score* score) {
+Result<at::Tensor> Objective::train(const TrainingBatch& batch) {
+  const Result<std::vector<LossTerm>> terms = train_terms(batch);
+  // Where others may be waiting for this process's counts, they get its error instead; the classification's loss
+  // needs no counts, and its error travels with the loss.
+  if (!terms.is_ok() && labels_ && recipe_.task != Task::kClassification)
+    return processes_.sum(terms.status()).status();
+  if (!terms.is_ok()) return terms.status();
+  at::Tensor loss;
+  for (const LossTerm& term : *terms) {
+    double all = static_cast<double>(batch.global_size);
+    if (!term.by_images) {
+      OCTET_ASSIGN(all, processes_.sum(batch.is_padding ? 0 : term.count));
+    }
+    const at::Tensor part = term.sum * (batch.is_padding ? 0 : 1 / std::max(all, 1.0));
+    loss = loss.defined() ? loss + part : part;
+  }
+  return loss;
+}
+
+Status Objective::validate(const TrainingBatch& batch, ValidationScore* score) {
   const at::NoGradGuard no_grad;
   OCTET_ASSIGN(const std::vector<at::Tensor> inputs, inputs_of(batch));
   OCTET_ASSIGN(const std::vector<at::Tensor> outputs, module_->forward(inputs));
-  OCTET_ASSIGN(const at::Tensor loss, loss_of(inputs, outputs, batch, false));
-  const auto n = static_cast<int64_t>(batch.samples.size());
-  score->loss_sum += loss.item<double>() * static_cast<double>(n);
-  score->images += n;
-  if (!uses_labels_) return Status::ok();
-  const at::Tensor scores = logits(*module_, outputs);
-  OCTET_ASSIGN(const at::Tensor labels, labels_of(batch.labels, batch, scores.size(1)));
-  const int64_t k = std::min<int64_t>(5, scores.size(1));
-  const at::Tensor hits = std::get<1>(scores.to(at::kFloat).topk(k, 1)).eq(labels.unsqueeze(1));
-  score->top1 += hits.select(1, 0).sum().item<int64_t>();
-  score->top5 += hits.sum().item<int64_t>();
-  return Status::ok();
+  OCTET_ASSIGN(std::vector<LossTerm> terms, label_terms(outputs, batch, false));
+  const auto n = static_cast<double>(batch.samples.size());
+  if (!labels_) {
+    OCTET_ASSIGN(const at::Tensor taught, teacher_loss(inputs, outputs));
+    terms.push_back({taught * n, n, true});
+  }
+  for (size_t i = 0; i < terms.size(); ++i) score->add_loss(i, terms[i].sum.item<double>(), terms[i].count);
+  score->images += static_cast<int64_t>(batch.samples.size());
+  if (!labels_) return Status::ok();
+  return labels_->score({*module_, outputs, scores(*module_, outputs)}, batch, score);
 }
 
 }  // namespace octet::training

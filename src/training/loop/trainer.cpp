@@ -2,7 +2,6 @@
 
 #include <cmath>
 #include <cstdio>
-#include <cstring>
 
 #include "base/counter_random.h"
 #include "base/files.h"
@@ -109,21 +108,18 @@ Status Trainer::train_step(const TrainingBatch& batch) {
                             : CounterRandom({recipe_.seed, 3, step, rank}).bits());
   share(batch);
   const double rate = lr();
-  Result<Objective::Figures> figures = Status();
+  Result<at::Tensor> part = Status();
   {
     const MixedPrecision mixed(recipe_.mixed_precision && device_.is_cuda());
-    figures = objective_->train(batch);
+    part = objective_->train(batch);
   }
-  // A mean over the whole batch is the sum of the processes' means, each weighed by its share.
-  const double share =
-      batch.is_padding ? 0 : static_cast<double>(batch.samples.size()) / static_cast<double>(batch.global_size);
   const auto own_loss = [&]() -> Result<double> {
-    if (!figures.is_ok()) return figures.status();
-    return batch.is_padding ? 0 : figures->loss.item<double>() * share;
+    if (!part.is_ok()) return part.status();
+    return batch.is_padding ? 0 : part->item<double>();
   };
   OCTET_ASSIGN(const double loss, processes_.sum(own_loss()));
   if (!std::isfinite(loss)) return stopped_by(batch, loss);
-  (figures->loss * (share / static_cast<double>(recipe_.batch_accumulate))).backward();
+  (*part * (1 / static_cast<double>(recipe_.batch_accumulate))).backward();
   state_.loss_sum += loss;
   ++state_.loss_count;
   ++state_.step;
@@ -163,7 +159,9 @@ Status Trainer::stopped_by(const TrainingBatch& batch, double loss) {
 }
 
 double Trainer::score_of(const EpochRecord& r) const {
-  return r.val_top1 ? *r.val_top1 : -r.val_loss.value_or(r.train_loss);
+  for (const auto& measured : {r.val_top1, r.val_map50, r.val_miou})
+    if (measured) return *measured;
+  return -r.val_loss.value_or(r.train_loss);
 }
 
 Status Trainer::finish_epoch(double seconds, int64_t images) {
@@ -194,8 +192,13 @@ Status Trainer::finish_epoch(double seconds, int64_t images) {
   if (log_) {
     std::vector<std::pair<std::string, double>> scalars = {{"train/epoch_loss", record.train_loss}};
     if (record.val_loss) scalars.emplace_back("val/loss", *record.val_loss);
-    if (record.val_top1) scalars.emplace_back("val/top1", *record.val_top1);
-    if (record.val_top5) scalars.emplace_back("val/top5", *record.val_top5);
+    const std::pair<const char*, std::optional<double>> figures[] = {{"val/top1", record.val_top1},
+                                                                     {"val/top5", record.val_top5},
+                                                                     {"val/map50", record.val_map50},
+                                                                     {"val/map", record.val_map},
+                                                                     {"val/miou", record.val_miou}};
+    for (const auto& [name, value] : figures)
+      if (value) scalars.emplace_back(name, *value);
     OCTET_RETURN_IF_ERROR(log_->add(state_.step, scalars));
   }
   if (job_.on_epoch && processes_.is_first()) job_.on_epoch(record);
@@ -205,30 +208,17 @@ Status Trainer::finish_epoch(double seconds, int64_t images) {
 
 Status Trainer::validate(EpochRecord* record) {
   if (!val_data_) return Status::ok();
-  Objective::Score own, score;
+  ValidationScore own, score;
   const Status status = validate_own(&own);
-  std::string bytes(sizeof own, '\0');
-  std::memcpy(bytes.data(), &own, sizeof own);
   OCTET_ASSIGN(const std::vector<std::string> all,
-               processes_.all_gather(status.is_ok() ? Result<std::string>(bytes) : Result<std::string>(status)));
-  for (const std::string& theirs : all) {
-    if (theirs.size() != sizeof own) return internal_error("another process validated in another way");
-    std::memcpy(&own, theirs.data(), sizeof own);
-    score.loss_sum += own.loss_sum;
-    score.images += own.images;
-    score.top1 += own.top1;
-    score.top5 += own.top5;
-  }
-  const auto n = static_cast<double>(std::max<int64_t>(1, score.images));
-  record->val_loss = score.loss_sum / n;
-  if (!objective_->uses_labels()) return Status::ok();
-  record->val_top1 = 100 * static_cast<double>(score.top1) / n;
-  record->val_top5 = 100 * static_cast<double>(score.top5) / n;
+               processes_.all_gather(status.is_ok() ? Result<std::string>(own.to_bytes()) : status));
+  for (const std::string& theirs : all) OCTET_RETURN_IF_ERROR(score.add(theirs));
+  score.fill(record);
   return Status::ok();
 }
 
 // The part of this process, which needs nothing of the others.
-Status Trainer::validate_own(Objective::Score* score) {
+Status Trainer::validate_own(ValidationScore* score) {
   LoaderOptions options = shared_loader(recipe_.val_batch_size);
   options.shuffle = options.drop_last = false;
   options.workers = std::max(1, recipe_.workers);
@@ -309,7 +299,7 @@ Result<TrainResult> Trainer::finish() {
         "that takes pixels from 0 to 255 wants 1e-5 or so)");
   result.epochs = state_.epochs;
   result.best_epoch = state_.best_epoch;
-  result.score_name = !val_data_ ? "train_loss" : objective_->uses_labels() ? "val_top1" : "val_loss";
+  result.score_name = val_data_ ? objective_->score_name() : "train_loss";
   result.notes = notes_;
   return result;
 }

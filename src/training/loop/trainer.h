@@ -30,6 +30,7 @@ class Trainer {
  private:
   // trainer_setup.cpp
   Status set_up();
+  Status fit_batches();
   Status open_data();
   Status make_module();
   void make_optimizer();
@@ -51,7 +52,7 @@ class Trainer {
   void share(const TrainingBatch& batch);
   Status finish_epoch(double seconds, int64_t images);
   Status validate(EpochRecord* record);
-  Status validate_own(Objective::Score* score);
+  Status validate_own(ValidationScore* score);
   double score_of(const EpochRecord& record) const;
   Status save_checkpoint();
   Status pause();
@@ -67,7 +68,7 @@ class Trainer {
   std::string checkpoint_path() const { return job_.folder + "/checkpoint.bin"; }
 
   const TrainJob& job_;
-  const TrainingRecipe& recipe_;
+  TrainingRecipe recipe_;  // the job's, with batches that the network can run
   Processes alone_;
   Processes& processes_;
   ProcessGroup* group_;  // null when alone

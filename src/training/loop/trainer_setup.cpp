@@ -15,10 +15,31 @@ Status Trainer::set_up() {
   OCTET_ASSIGN(device_, parse_device(job_.device));
   if (recipe_.mixed_precision && device_.is_cpu())
     notes_.emplace_back("mixed_precision acts on CUDA; on the CPU everything is float32");
+  OCTET_RETURN_IF_ERROR(fit_batches());
   OCTET_RETURN_IF_ERROR(open_data());
   OCTET_RETURN_IF_ERROR(make_module());
-  OCTET_ASSIGN(objective_, Objective::create(job_, train_data_->dataset(), module_.get(), device_));
+  OCTET_ASSIGN(objective_,
+               Objective::create(job_, train_data_->dataset(), val_data_ ? &val_data_->dataset() : nullptr,
+                                 module_.get(), device_, processes_));
   make_optimizer();
+  return Status::ok();
+}
+
+// A network may run batches of one size only: then several of them make one step of the optimizer.
+Status Trainer::fit_batches() {
+  for (const InputInfo& input : network_inputs(*job_.graph)) {
+    const int64_t fixed = input.dims.empty() ? 0 : input.dims[0];
+    if (fixed <= 0) continue;
+    recipe_.val_batch_size = fixed;
+    if (recipe_.batch_size == fixed) continue;
+    if (processes_.size() > 1 || recipe_.batch_size % fixed != 0)
+      return invalid_argument("the network runs batches of " + std::to_string(fixed) +
+                              " only; set batch_size to that, or export it with a free batch");
+    recipe_.batch_accumulate *= static_cast<int>(recipe_.batch_size / fixed);
+    recipe_.batch_size = fixed;
+    notes_.push_back("the network runs batches of " + std::to_string(fixed) + " only, so " +
+                     std::to_string(recipe_.batch_accumulate) + " of them make one step of the optimizer");
+  }
   return Status::ok();
 }
 
@@ -26,10 +47,6 @@ Status Trainer::open_data() {
   if (!recipe_.train_data)
     return invalid_argument(recipe_.source + ": there is no training data; give 'train_data' or --data");
   const std::vector<InputInfo> inputs = network_inputs(*job_.graph);
-  for (const InputInfo& input : inputs)
-    if (!input.dims.empty() && input.dims[0] > 0 && input.dims[0] != recipe_.batch_size)
-      return invalid_argument("the network runs batches of " + std::to_string(input.dims[0]) +
-                              " only; set batch_size to that, or export it with a free batch");
   OCTET_ASSIGN(train_data_, TrainingSamples::open(*recipe_.train_data, inputs, recipe_.augmentation));
   if (recipe_.val_data) {
     OCTET_ASSIGN(val_data_, TrainingSamples::open(*recipe_.val_data, inputs));
