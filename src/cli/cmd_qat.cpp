@@ -58,6 +58,13 @@ Result<JobData> open_all(const Options& o, TrainingRecipe* recipe, const Graph& 
   }
   recipe->train_data = data.calibration_spec;
   recipe->val_data = data.evaluation_spec;
+  // A recipe that names no task means classification, and boxes or masks say another one. Labels of FastestDet's form
+  // have no loss here; it is left to the teacher.
+  if (recipe->task == Task::kClassification && !data.calibration->has_labels()) {
+    const bool fastest = data.calibration_spec.detection.decoder == Decoder::kFastestDet;
+    if (data.calibration->has_boxes() && !fastest) recipe->task = Task::kDetection;
+    if (data.calibration->has_masks()) recipe->task = Task::kSegmentation;
+  }
   const DataSpec &train = data.calibration_spec, &val = data.evaluation_spec;
   if (train.path == val.path && train.split == val.split && train.subset == val.subset)
     data.notes.emplace_back("the accuracy is measured on the images of the training; --eval-data gives others");
@@ -108,14 +115,13 @@ Status save_all(const QatResult& r, QuantizeSummary* s, std::chrono::steady_cloc
 void print_report(const QuantizeSummary& s) {
   for (const QuantizationWarning& w : s.warnings) fmt::print("note: {}\n", w.message);
   print_notes(s.notes);
-  const bool detection = s.float_eval && s.float_eval->task == "detection";
-  Table table(
-      {"network", "size", detection ? "mAP@0.5 %" : "top-1 %", detection ? "mAP@[.5:.95] %" : "top-5 %", "to float"});
+  const ScoreNames names = score_names(s.float_eval);
+  Table table({"network", "size", names.first, names.second, "to float"});
   const auto add = [&](const std::string& name, int64_t bytes, const std::optional<EvalReport>& e) {
     const std::string size = bytes > 0 ? human_bytes(bytes) : "";
     if (!e || !s.float_eval) table.add({name, size, "", "", ""});
     else
-      table.add({name, size, fmt::format("{:.2f}", e->score()), fmt::format("{:.2f}", detection ? e->map : e->top5),
+      table.add({name, size, fmt::format("{:.2f}", e->score()), fmt::format("{:.2f}", e->second_score()),
                  fmt::format("{:+.2f}", e->score() - s.float_eval->score())});
   };
   add("float", s.float_bytes, s.float_eval);

@@ -71,18 +71,16 @@ void print_plan(const QuantizeResult& r, size_t rows) {
 }
 
 void print_accuracy(const QuantizeSummary& s) {
-  Table table({"network", "size", s.float_eval && s.float_eval->task == "detection" ? "mAP@0.5 %" : "top-1 %",
-               s.float_eval && s.float_eval->task == "detection" ? "mAP@[.5:.95] %" : "top-5 %", "95 % interval",
-               "images/s"});
+  const ScoreNames names = score_names(s.float_eval);
+  Table table({"network", "size", names.first, names.second, "95 % interval", "images/s"});
   const auto add = [&](const std::string& name, int64_t bytes, const std::optional<EvalReport>& e) {
     if (!e) {
       table.add({name, human_bytes(bytes), "", "", "", ""});
       return;
     }
-    const bool detection = e->task == "detection";
-    table.add({name, human_bytes(bytes), fmt::format("{:.2f}", detection ? e->map50 : e->top1),
-               fmt::format("{:.2f}", detection ? e->map : e->top5),
-               detection ? "" : fmt::format("{:.2f}..{:.2f}", e->top1_low, e->top1_high),
+    const bool classes = e->task == "classification";
+    table.add({name, human_bytes(bytes), fmt::format("{:.2f}", e->score()), fmt::format("{:.2f}", e->second_score()),
+               classes ? fmt::format("{:.2f}..{:.2f}", e->top1_low, e->top1_high) : "",
                fmt::format("{:.0f}", e->seconds > 0 ? static_cast<double>(e->count) / e->seconds : 0)});
   };
   add("float", s.float_bytes, s.float_eval);

@@ -34,6 +34,7 @@ Result<DataSpec> data_for(const std::string& option, const std::optional<DataSpe
   if (!of_recipe || of_recipe->kind != spec.kind) return spec;
   if (spec.split.empty()) spec.split = of_recipe->split;
   if (says_nothing(spec.preprocess)) spec.preprocess = of_recipe->preprocess;
+  if (spec.detection.decoder == Decoder::kNone) spec.detection = of_recipe->detection;
   return spec;
 }
 
@@ -62,8 +63,10 @@ Status evaluate_file(const std::string& path, const TrainingRecipe& recipe, cons
   if (!recipe.val_data) return Status::ok();
   OCTET_ASSIGN(const Graph graph, load_onnx(path));
   OCTET_ASSIGN(const std::unique_ptr<Dataset> data, open_data(*recipe.val_data, graph));
-  if (!data->has_labels()) return Status::ok();
+  if (!data->has_labels() && !data->has_boxes() && !data->has_masks()) return Status::ok();
   EvalOptions options;
+  options.detection = recipe.val_data->detection;
+  if (options.detection.decoder == Decoder::kNone) options.detection.decoder = Decoder::kYolox;
   options.run = run;
   OCTET_ASSIGN(s->eval, evaluate(graph, *data, options));
   return Status::ok();
@@ -73,9 +76,14 @@ void print_summary(const TrainSummary& s) {
   print_notes(s.notes);
   fmt::print("best epoch {} (by {}), {} parameters, {:.1f} s\n", s.best_epoch, s.score_name,
              human_count(s.parameters), s.total_seconds);
-  if (s.eval)
+  if (s.eval && s.eval->task != "classification") {
+    const ScoreNames names = score_names(s.eval);
+    fmt::print("{}/model.onnx: {} {:.2f}   {} {:.2f}   {} images\n", s.output_folder, names.first, s.eval->score(),
+               names.second, s.eval->second_score(), s.eval->count);
+  } else if (s.eval) {
     fmt::print("{}/model.onnx: top-1 {:.2f} % (95 % interval {:.2f} to {:.2f})   top-5 {:.2f} %   {} images\n",
                s.output_folder, s.eval->top1, s.eval->top1_low, s.eval->top1_high, s.eval->top5, s.eval->count);
+  }
   fmt::print("wrote {0}/model.onnx, {0}/metrics.jsonl, {0}/run.json\n", s.output_folder);
 }
 

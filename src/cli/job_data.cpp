@@ -31,7 +31,7 @@ Status open_evaluation(const DataSpec& spec, const Graph& graph, JobData* d) {
   d->evaluation_spec = spec;
   OCTET_ASSIGN(d->evaluation, open_data(spec, graph));
   d->notes = merged(std::move(d->notes), d->evaluation->notes());
-  if (d->evaluation->has_labels() || d->evaluation->has_boxes()) return Status::ok();
+  if (d->evaluation->has_labels() || d->evaluation->has_boxes() || d->evaluation->has_masks()) return Status::ok();
   d->evaluation = nullptr;
   d->notes.push_back(
       "the data has no labels, so no accuracy was measured; 'octet compare' shows how close the two networks are");

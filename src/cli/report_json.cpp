@@ -26,6 +26,10 @@ Json eval_object(const EvalReport& r) {
     j["map50"] = r.map50;
     j["map"] = r.map;
   }
+  if (r.task == "segmentation") {
+    j["miou"] = r.miou;
+    j["pixel_accuracy"] = r.pixel_accuracy;
+  }
   if (r.nonfinite_inputs > 0) j["nonfinite_inputs"] = r.nonfinite_inputs;
   if (r.nonfinite_outputs > 0) j["nonfinite_outputs"] = r.nonfinite_outputs;
   j["seconds"] = r.seconds;
@@ -40,6 +44,9 @@ Json epochs_array(const std::vector<EpochRecord>& epochs) {
     if (e.val_loss) j["val_loss"] = *e.val_loss;
     if (e.val_top1) j["val_top1"] = *e.val_top1;
     if (e.val_top5) j["val_top5"] = *e.val_top5;
+    if (e.val_map50) j["val_map50"] = *e.val_map50;
+    if (e.val_map) j["val_map"] = *e.val_map;
+    if (e.val_miou) j["val_miou"] = *e.val_miou;
     j["seconds"] = e.seconds;
     j["images_per_second"] = e.images_per_second;
     j["best"] = e.best;
@@ -66,6 +73,13 @@ std::vector<std::string> nonfinite_notes(const EvalReport& report, const std::st
     notes.push_back(network + " gives NaN or infinite results for " + std::to_string(report.nonfinite_outputs) + of +
                     "; its accuracy means little");
   return notes;
+}
+
+ScoreNames score_names(const std::optional<EvalReport>& report) {
+  const std::string task = report ? report->task : "";
+  if (task == "detection") return {"mAP@0.5 %", "mAP@[.5:.95] %"};
+  if (task == "segmentation") return {"mIoU %", "pixel accuracy %"};
+  return {"top-1 %", "top-5 %"};
 }
 
 std::string compare_json(const std::string& a, const std::string& b, const CompareReport& report) {

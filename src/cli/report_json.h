@@ -11,6 +11,11 @@ namespace octet::cli {
 std::string eval_json(const std::string& model, const EvalReport& report);
 // Sentences about NaN and infinities that an evaluation met; `network` begins the one about its results.
 std::vector<std::string> nonfinite_notes(const EvalReport& report, const std::string& network);
+// What EvalReport::score() and second_score() are called, for the heads of tables: "top-1 %" and "top-5 %".
+struct ScoreNames {
+  const char *first, *second;
+};
+ScoreNames score_names(const std::optional<EvalReport>& report);
 std::string compare_json(const std::string& a, const std::string& b, const CompareReport& report);
 
 // What `octet quantize` measured: run.json, and its --json output.

@@ -10,6 +10,8 @@
 #include <thread>
 
 #include "cli_fixture.h"
+#include "support/label_networks.h"
+#include "support/scenes.h"
 
 namespace octet::test {
 namespace {
@@ -170,6 +172,38 @@ TEST_F(ProcessesCli, FineTuningGivesTheSameLosses) {
   expect_same_epochs("one", "two", 1e-3);
   const json one = json::parse(slurp(path("one/run.json"))), two = json::parse(slurp(path("two/run.json")));
   EXPECT_EQ(one["ptq"]["top1"], two["ptq"]["top1"]);
+}
+
+// What the loss is divided by, responsible cells and pixels with a class, is counted over all processes; 19 pictures
+// in batches of 7 leave parts of different sizes.
+TEST_F(ProcessesCli, LabelsOfBoxesAndMasksGiveTheSameLosses) {
+  SceneOptions scenes;
+  scenes.images = 19;
+  ASSERT_TRUE(write_scenes(path("scenes"), "all", scenes).is_ok());
+  ASSERT_TRUE(save_onnx(small_detector(true, 2, 64), path("d.onnx")).is_ok());
+  ASSERT_TRUE(save_onnx(small_segmenter(2, 64, true), path("s.onnx")).is_ok());
+  for (bool detection : {true, false}) {
+    const std::string name = detection ? "d" : "s";
+    const std::string data = detection
+                                 ? "'yolo:scenes?split=all&scale=1/255&decoder=yolox'"
+                                 : "'masks:scenes?split=all&scale=1/255&resize=letterbox_centre&width=64&height=64'";
+    write(name + ".yaml", "task: " + std::string(detection ? "detection" : "segmentation") +
+                              "\nnetwork: {onnx: " + name + ".onnx}\ntrain_data: " + data + "\nval_data: " + data +
+                              "\ntrain_dataloader_params: {batch_size: 7, num_workers: 1, drop_last: false}\n"
+                              "val_dataloader_params: {batch_size: 7}\nseed: 3\n"
+                              "augmentation: {random_affine: {scale: [0.5, 1.2], translate: 0.3}}\n"
+                              "training_hyperparams: {max_epochs: 3, initial_lr: 0.01, clip_grad_norm: 5, "
+                              "criterion_params: {dice_weight: 0.5}}\n");
+    ASSERT_EQ(octet("train " + path(name + ".yaml") + " -q -o " + path(name + "1")).code, 0);
+    expect_two({"train", path(name + ".yaml"), "-o", path(name + "2")});
+    expect_same_epochs(name + "1", name + "2", 2e-5);
+    const json one = json::parse(slurp(path(name + "1/run.json"))),
+               two = json::parse(slurp(path(name + "2/run.json")));
+    for (size_t i = 0; i < 3; ++i) {
+      const std::string figure = detection ? "val_map50" : "val_miou";
+      EXPECT_NEAR(one["epochs"][i][figure].get<double>(), two["epochs"][i][figure].get<double>(), 0.05);
+    }
+  }
 }
 
 TEST_F(ProcessesCli, ALostProcessEndsTheJobAndTheCheckpointStays) {
