@@ -38,8 +38,7 @@ double unit_of_input(double root_mean_square) {
   return std::exp2(std::round(std::log2(root_mean_square)));
 }
 
-std::map<std::string, double> parameter_units(const Graph& graph, const std::vector<double>& input_units,
-                                              bool live_norms) {
+std::map<std::string, double> parameter_units(const Graph& graph, const std::vector<double>& input_units) {
   std::map<std::string, double> units;
   std::map<ValueId, double> sizes;  // of values that are an input's numbers in another order
   for (size_t i = 0; i < graph.inputs.size() && i < input_units.size(); ++i)
@@ -54,8 +53,7 @@ std::map<std::string, double> parameter_units(const Graph& graph, const std::vec
         if (out != kNoValue) sizes[out] = unit;
     } else if (is_one_of(node, {"Conv", "ConvTranspose", "Gemm", "MatMul"}) && node.has_input(1) &&
                graph.is_constant(node.inputs[1]) && index.uses(node.inputs[1]).size() == 1) {
-      if (live_norms && feeds_norm(graph, index, node)) continue;
-      add(graph.value(node.inputs[1]).name, unit, false, &units);
+      add(graph.value(node.inputs[1]).name, unit, feeds_norm(graph, index, node), &units);
     }
   }
   for (const auto& [id, unit] : sizes) add(graph.value(id).name, 1 / unit, true, &units);

@@ -47,26 +47,27 @@ TEST(InputUnits, ArePowersOfTwoOfLargeInputsAlone) {
 }
 
 TEST(InputUnits, BelongToWeightsThatReadTheInputAndToRanges) {
-  const auto units = parameter_units(network(false), {128, 1}, true);
+  const auto units = parameter_units(network(false), {128, 1});
   for (const char* large : {"first", "first.scale", "first.hi", "side", "side.scale"})
     EXPECT_EQ(units.count(large) == 1 ? units.at(large) : 0, 128) << large;
   for (const char* input : {"x.scale", "x.lo", "padded.scale", "flat.scale"})
     EXPECT_EQ(units.count(input) == 1 ? units.at(input) : 0, 1.0 / 128) << input;
   for (const char* none : {"bias", "second", "second.scale", "y.scale", "third", "other.scale"})
     EXPECT_EQ(units.count(none), 0u) << none;
-  EXPECT_TRUE(parameter_units(network(false), {1, 1}, true).empty());
+  EXPECT_TRUE(parameter_units(network(false), {1, 1}).empty());
 }
 
-TEST(InputUnits, WeightsInFrontOfALiveNormHaveNone) {
-  EXPECT_EQ(parameter_units(network(true), {128, 1}, true).count("first"), 0u);
-  EXPECT_EQ(parameter_units(network(true), {128, 1}, true).count("side"), 1u);
-  EXPECT_EQ(parameter_units(network(true), {128, 1}, false).count("first"), 1u);
+TEST(InputUnits, InFrontOfANormOnlyRangesHaveThem) {
+  const auto units = parameter_units(network(true), {128, 1});
+  EXPECT_EQ(units.count("first"), 0u);
+  for (const char* range : {"first.scale", "first.lo", "first.hi", "side", "side.scale"})
+    EXPECT_EQ(units.count(range) == 1 ? units.at(range) : 0, 128) << range;
 }
 
 TEST(InputUnits, AWeightThatIsReadTwiceHasNone) {
   Graph g = network(false);
   g.add_node("Conv", {g.find_value("other"), g.find_value("first")}, {"again"});
-  EXPECT_EQ(parameter_units(g, {128, 1}, true).count("first"), 0u);
+  EXPECT_EQ(parameter_units(g, {128, 1}).count("first"), 0u);
 }
 
 }  // namespace
