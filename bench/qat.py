@@ -95,14 +95,21 @@ class Runner:
 
     def stop(self, number, frame):
         self.stopped = True
+        self.pass_on()
+
+    def pass_on(self):
         if self.child is not None:
             self.child.send_signal(signal.SIGTERM)
 
     def run(self, argv, log):
         """The exit code and the last line that the command said. All of its output goes to the file `log`."""
+        if self.stopped:
+            raise Stopped
         with open(log, "w") as out:
             self.child = subprocess.Popen([str(a) for a in argv], stdout=out, stderr=subprocess.STDOUT,
                                           start_new_session=True)
+            if self.stopped:  # while Popen ran, when there was no child to tell
+                self.pass_on()
             code = self.child.wait()
         self.child = None
         if self.stopped or code == INTERRUPTED:
