@@ -6,6 +6,7 @@ line continues a table that was stopped. OUTPUT/table.md and OUTPUT/table.json a
 
 Needs python3 alone, and octet beside octet-training (give it with --octet).
 """
+import hashlib
 import json
 import shutil
 import signal
@@ -94,14 +95,21 @@ class Runner:
 
     def stop(self, number, frame):
         self.stopped = True
+        self.pass_on()
+
+    def pass_on(self):
         if self.child is not None:
             self.child.send_signal(signal.SIGTERM)
 
     def run(self, argv, log):
         """The exit code and the last line that the command said. All of its output goes to the file `log`."""
+        if self.stopped:
+            raise Stopped
         with open(log, "w") as out:
             self.child = subprocess.Popen([str(a) for a in argv], stdout=out, stderr=subprocess.STDOUT,
                                           start_new_session=True)
+            if self.stopped:  # while Popen ran, when there was no child to tell
+                self.pass_on()
             code = self.child.wait()
         self.child = None
         if self.stopped or code == INTERRUPTED:
@@ -114,6 +122,8 @@ class Table:
     def __init__(self, args):
         self.args = args
         self.octet = common.need_octet(args)
+        training = self.octet.with_name("octet-training")  # octet qat starts it where it is a file of its own
+        self.programs = {p.name: file_hash(p) for p in (self.octet, training) if p.exists()}
         self.runner = Runner()
         self.rows = []
 
@@ -150,9 +160,11 @@ class Table:
         folder = self.args.output / network.name / precision.name / kind
         folder.mkdir(parents=True, exist_ok=True)
         what, how = self.command(network, precision, kind, folder)
-        written, asked = folder / "command.json", json.dumps([*map(str, what), *recipe_text(what)])
+        written = folder / "command.json"
+        asked = json.dumps([*map(str, what), *recipe_text(what), {**self.programs, "model": file_hash(network.model)}])
         if written.exists() and written.read_text() != asked:
-            common.note(f"{network.name} {precision.name} {kind}: other options than last time, so it begins anew")
+            common.note(f"{network.name} {precision.name} {kind}: other options, network or octet than last time, so it "
+                        "begins anew")
             shutil.rmtree(folder)
             folder.mkdir()
             what, how = self.command(network, precision, kind, folder)
@@ -207,6 +219,11 @@ class Table:
             for precision in precisions:
                 self.rows.append(self.row(network, precision))
                 self.write()
+
+
+def file_hash(path):
+    """16 digits that tell one version of a file from another."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def recipe_text(what):

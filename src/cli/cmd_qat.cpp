@@ -1,6 +1,7 @@
 // octet qat: quantization-aware training, from a float network to a better INT8 one.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "base/files.h"
@@ -68,6 +69,16 @@ Result<JobData> open_all(const Options& o, TrainingRecipe* recipe, const Graph& 
   return data;
 }
 
+// Some integer node has a bias that its runtime adds as a float, or rounds to integers by itself. `graph`: the one
+// that the plan is for.
+bool has_float_bias(const Graph& graph, const QuantizationPlan& plan) {
+  return std::any_of(plan.nodes.begin(), plan.nodes.end(), [&](const NodePlan& n) {
+    const Node* node = graph.find_node(n.name);
+    return n.decision == NodeDecision::kQuantized && !n.integer_bias && node != nullptr && node->has_input(2) &&
+           graph.is_constant(node->inputs[2]);
+  });
+}
+
 QuantizeSummary summarize(const Options& o, const ModifiedRecipe& recipe, const JobData& data, const QatResult& r) {
   QuantizeSummary s;
   s.model = o.model;
@@ -89,7 +100,7 @@ QuantizeSummary summarize(const Options& o, const ModifiedRecipe& recipe, const 
   for (const auto* list :
        {&data.notes, &recipe.recipe.notes, &recipe.notes, &r.ptq.notes, &r.trained.notes, &r.trained.plan->notes})
     s.notes = merged(std::move(s.notes), *list);
-  if (s.target == "octet")
+  if (has_float_bias(r.ptq.prepared, *r.trained.plan))
     s.notes.emplace_back(
         "the file has float biases, which ONNX Runtime rounds to integers, so that codes may differ by one there; "
         "--target onnxruntime writes integer biases and has the same accuracy in both");

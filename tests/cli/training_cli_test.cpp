@@ -200,7 +200,7 @@ TEST_F(TrainingCli, FineTuningWritesWhatQuantizeWrites) {
   const Outcome out =
       octet("qat " + model_ + " --data " + data() + " --recipe " + r + " --regime naive --report -o " + path("q"));
   ASSERT_EQ(out.code, 0) << out.text;
-  for (const char* word : {"max_epochs", "20", "0.0005", "calibrated", "fine-tuned", "--target onnxruntime"})
+  for (const char* word : {"max_epochs", "20", "0.0005", "calibrated", "fine-tuned"})
     EXPECT_NE(out.text.find(word), std::string::npos) << word << " not in " << out.text;
   for (const char* name : {"model_int8.onnx", "ranges.json", "plan.json", "statistics.json", "run.json", "report.html"})
     EXPECT_TRUE(fs::exists(path("q/" + std::string(name)))) << name;
@@ -219,6 +219,25 @@ TEST_F(TrainingCli, FineTuningWritesWhatQuantizeWrites) {
   EXPECT_TRUE(fs::exists(path("d/model_int8.onnx")));
   expect_refusal(octet("qat " + model_ + " --data " + data_of("x.npy") + " --epochs 1 -q -o " + path("e")), 2,
                  {"no labels", "--distill"});
+}
+
+// Whether the file has float biases is a matter of the network and of what the target says about biases.
+TEST_F(TrainingCli, FloatBiasesAreSaid) {
+  const auto says = [&](const std::string& target) {
+    const Outcome out = octet("qat " + model_ + " --data " + data_of("x.npy") + " --distill --epochs 1 --target " +
+                              target + " -o " + path("q"));
+    EXPECT_EQ(out.code, 0) << out.text;
+    return out.text.find("the file has float biases") != std::string::npos;
+  };
+  EXPECT_FALSE(says("octet")) << "there are no biases";
+  Graph g = network();
+  for (Node& node : g.nodes)
+    if (node.is("Conv"))
+      node.inputs.push_back(g.add_constant("b", Tensor::from<float>({16}, std::vector<float>(16, 0.1F))));
+  ASSERT_TRUE(save_onnx(g, model_).is_ok());
+  EXPECT_TRUE(says("octet"));
+  EXPECT_TRUE(says("openvino"));
+  EXPECT_FALSE(says("onnxruntime"));
 }
 
 }  // namespace

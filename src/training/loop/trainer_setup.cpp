@@ -93,10 +93,10 @@ Status Trainer::choose_units() {
   }
   for (size_t k = 0; k < squares.size(); ++k)
     input_units.push_back(unit_of_input(std::sqrt(squares[k] / std::max(1.0, counts[k]))));
-  const BatchNormOptions& norm = recipe_.batch_norm;
-  const bool frozen = norm.mode == BatchNormPolicy::kFrozen && norm.freeze_after_steps == 0;
-  units_ = parameter_units(*job_.graph, input_units, !frozen);
-  if (!units_.empty())
+  units_ = parameter_units(*job_.graph, input_units);
+  const std::vector<NamedTensor>& parameters = module_->parameters();
+  if (std::any_of(parameters.begin(), parameters.end(),
+                  [&](const NamedTensor& p) { return units_.count(p.name) != 0; }))
     notes_.emplace_back(
         "the network takes large numbers, so the weights that read them are trained as if its input was divided by "
         "their size");

@@ -47,26 +47,62 @@ TEST(InputUnits, ArePowersOfTwoOfLargeInputsAlone) {
 }
 
 TEST(InputUnits, BelongToWeightsThatReadTheInputAndToRanges) {
-  const auto units = parameter_units(network(false), {128, 1}, true);
+  const auto units = parameter_units(network(false), {128, 1});
   for (const char* large : {"first", "first.scale", "first.hi", "side", "side.scale"})
     EXPECT_EQ(units.count(large) == 1 ? units.at(large) : 0, 128) << large;
   for (const char* input : {"x.scale", "x.lo", "padded.scale", "flat.scale"})
     EXPECT_EQ(units.count(input) == 1 ? units.at(input) : 0, 1.0 / 128) << input;
   for (const char* none : {"bias", "second", "second.scale", "y.scale", "third", "other.scale"})
     EXPECT_EQ(units.count(none), 0u) << none;
-  EXPECT_TRUE(parameter_units(network(false), {1, 1}, true).empty());
+  EXPECT_TRUE(parameter_units(network(false), {1, 1}).empty());
 }
 
-TEST(InputUnits, WeightsInFrontOfALiveNormHaveNone) {
-  EXPECT_EQ(parameter_units(network(true), {128, 1}, true).count("first"), 0u);
-  EXPECT_EQ(parameter_units(network(true), {128, 1}, true).count("side"), 1u);
-  EXPECT_EQ(parameter_units(network(true), {128, 1}, false).count("first"), 1u);
+TEST(InputUnits, InFrontOfANormOnlyRangesHaveThem) {
+  const auto units = parameter_units(network(true), {128, 1});
+  EXPECT_EQ(units.count("first"), 0u);
+  for (const char* range : {"first.scale", "first.lo", "first.hi", "side", "side.scale"})
+    EXPECT_EQ(units.count(range) == 1 ? units.at(range) : 0, 128) << range;
+}
+
+// The Focus stem of YOLOX: every second pixel, in four ways, one behind the other.
+TEST(InputUnits, PassThroughAConcatOfTheSameSizes) {
+  const auto focus = [](bool all_of_x) {
+    Graph g;
+    const Shape image{Dim::named("N"), Dim::of(3), Dim::of(8), Dim::of(8)};
+    const ValueId x = g.add_value("x", DType::kFloat32, image), other = g.add_value("other", DType::kFloat32, image);
+    g.inputs = {x, other};
+    const auto numbers = [&](const std::string& name, std::vector<int64_t> values) {
+      return g.add_constant(name, Tensor::from<int64_t>({2}, std::move(values)));
+    };
+    const ValueId ends = numbers("ends", {8, 8}), axes = numbers("axes", {2, 3}), steps = numbers("steps", {2, 2});
+    std::vector<ValueId> parts;
+    for (int64_t i = 0; i < 4; ++i) {
+      const std::string name = "part" + std::to_string(i);
+      const ValueId starts = numbers(name + "_starts", {i % 2, i / 2});
+      g.add_node("Slice", {i < 3 || all_of_x ? x : other, starts, ends, axes, steps}, {name});
+      parts.push_back(g.find_value(name));
+    }
+    g.add_node("Concat", parts, {"focus"}, {{"axis", int64_t{1}}});
+    const ValueId weight = g.add_constant("stem", Tensor(DType::kFloat32, {8, 12, 3, 3}));
+    g.add_node("Conv", {g.find_value("focus"), weight}, {"y"});
+    g.outputs = {g.find_value("y")};
+    return g;
+  };
+  const auto units = parameter_units(focus(true), {128, 1});
+  for (const char* weight : {"stem", "stem.scale"})
+    EXPECT_EQ(units.count(weight) == 1 ? units.at(weight) : 0, 128) << weight;
+  for (const char* input : {"part3.scale", "focus.scale"})
+    EXPECT_EQ(units.count(input) == 1 ? units.at(input) : 0, 1.0 / 128) << input;
+  EXPECT_EQ(units.count("y.scale"), 0u);
+  EXPECT_EQ(parameter_units(focus(false), {128, 128}).count("stem"), 1u);
+  for (const std::vector<double>& unlike : {std::vector<double>{128, 1}, {1, 128}, {128, 64}})
+    EXPECT_EQ(parameter_units(focus(false), unlike).count("stem"), 0u);
 }
 
 TEST(InputUnits, AWeightThatIsReadTwiceHasNone) {
   Graph g = network(false);
   g.add_node("Conv", {g.find_value("other"), g.find_value("first")}, {"again"});
-  EXPECT_EQ(parameter_units(g, {128, 1}, true).count("first"), 0u);
+  EXPECT_EQ(parameter_units(g, {128, 1}).count("first"), 0u);
 }
 
 }  // namespace

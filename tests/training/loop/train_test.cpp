@@ -410,13 +410,25 @@ TEST_F(Train, FineTuningKeepsBatchNormsWhenTheRecipeSaysSo) {
   }
 }
 
-// Pixels from 0 to 255 instead of numbers around 1, and first weights that are as much smaller: the same training, to
-// the bit, since the factor is a power of two.
-TEST_F(Train, LargeInputsAreFineTunedLikeSmallOnes) {
-  const auto fine_tuned = [&](float factor, OptimizerKind kind) {
+// Pixels from 0 to 255 instead of numbers around 1: the same training, to the bit, since the factor is a power of
+// two. First weights are as much smaller, or, where batch norms are kept, the norm behind them has the statistics of
+// that.
+class LargeInputs : public Train {
+ protected:
+  Result<QatResult> fine_tuned(float factor, OptimizerKind kind, const BatchNormOptions& norm) const {
     Graph graph = small_network(3, 8, 3);
-    Tensor& w = *graph.value(graph.find_value("w1")).constant;
-    for (int64_t i = 0; i < w.numel(); ++i) w.data<float>()[i] /= factor;
+    const auto multiply = [&](const char* name, float by) {
+      Tensor& t = *graph.value(graph.find_value(name)).constant;
+      for (int64_t i = 0; i < t.numel(); ++i) t.data<float>()[i] *= by;
+    };
+    if (norm.given) {
+      multiply("mean", factor);
+      multiply("var", factor * factor);
+      for (Node& node : graph.nodes)
+        if (node.is("BatchNormalization")) node.attributes["epsilon"] = 1e-5F * factor * factor;
+    } else {
+      multiply("w1", 1 / factor);
+    }
     DataSpec images = spec("train"), val_images = spec("val");
     images.preprocess.scale = val_images.preprocess.scale = 1.5 * static_cast<double>(factor);
     const auto data = open_dataset(images, network_inputs(graph)),
@@ -433,16 +445,17 @@ TEST_F(Train, LargeInputsAreFineTunedLikeSmallOnes) {
     q.train.recipe.val_data = val_images;
     q.train.recipe.optimizer.kind = kind;
     q.train.recipe.optimizer.weight_decay = 0.01;
+    q.train.recipe.batch_norm = norm;
     q.train.recipe.clip_grad_norm = 1;
     q.train.recipe.ema.enabled = true;
     q.train.recipe.lr.initial_lr = kind == OptimizerKind::kSgd ? 0.1 : 0.01;
-    auto r = quantization_aware_training(graph, SelectiveQuantizer(options), q);
-    EXPECT_TRUE(r.is_ok()) << r.status().message();
-    return r;
-  };
-  for (OptimizerKind kind : {OptimizerKind::kSgd, OptimizerKind::kAdam, OptimizerKind::kAdamW}) {
-    const auto small = fine_tuned(1, kind), large = fine_tuned(128, kind);
-    ASSERT_TRUE(small.is_ok() && large.is_ok());
+    return quantization_aware_training(graph, SelectiveQuantizer(options), q);
+  }
+
+  void expect_the_same(OptimizerKind kind, const BatchNormOptions& norm) const {
+    const auto small = fine_tuned(1, kind, norm), large = fine_tuned(128, kind, norm);
+    ASSERT_TRUE(small.is_ok()) << small.status().message();
+    ASSERT_TRUE(large.is_ok()) << large.status().message();
     EXPECT_GT(small->trained.best_epoch, 0);
     EXPECT_EQ(small->trained.best_epoch, large->trained.best_epoch);
     ASSERT_EQ(small->trained.epochs.size(), large->trained.epochs.size());
@@ -451,6 +464,16 @@ TEST_F(Train, LargeInputsAreFineTunedLikeSmallOnes) {
     EXPECT_EQ(small->qat_eval->predictions, large->qat_eval->predictions);
     EXPECT_EQ(small->trained.notes.size() + 1, large->trained.notes.size()) << "one that says so";
   }
+};
+
+TEST_F(LargeInputs, AreFineTunedLikeSmallOnes) {
+  for (OptimizerKind kind : {OptimizerKind::kSgd, OptimizerKind::kAdam, OptimizerKind::kAdamW})
+    expect_the_same(kind, BatchNormOptions{});
+}
+
+TEST_F(LargeInputs, InFrontOfANormAreFineTunedLikeSmallOnes) {
+  for (BatchNormPolicy mode : {BatchNormPolicy::kLive, BatchNormPolicy::kFrozen})
+    expect_the_same(OptimizerKind::kSgd, BatchNormOptions{true, mode, 0, 1});
 }
 
 TEST_F(Train, TwoEpochsOfFashionMnistLowerTheLoss) {
