@@ -18,6 +18,9 @@ Result<std::unique_ptr<LabelLoss>> make_label_loss(const TrainJob& job, const Da
   const std::optional<Task> given = task_of(data);
   const bool teacher = job.recipe.distillation.enabled && job.teacher != nullptr;
   if (!given || (*given != task && teacher)) return std::unique_ptr<LabelLoss>();
+  if (*given == Task::kDetection && job.recipe.train_data &&
+      job.recipe.train_data->detection.decoder == Decoder::kFastestDet)
+    return make_detection_loss(job, data);  // says why not, whatever the task
   if (*given != task)
     return invalid_argument(std::string("the training data is labelled for ") + task_name(*given) +
                             " and the task is " + task_name(task) + "; set 'task: " + task_name(*given) +
