@@ -11,11 +11,24 @@ bool is_one_of(const Node& node, std::initializer_list<std::string_view> ops) {
   return node.domain.empty() && std::find(ops.begin(), ops.end(), node.op_type) != ops.end();
 }
 
-// What leaves the size of the numbers in its first input as it is.
+// What leaves the size of the numbers that it reads as it is.
 bool keeps_size(const Node& node) {
   return is_one_of(
       node, {"Identity", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Pad", "Slice", "Split", "Relu",
-             "MaxPool", "AveragePool", "GlobalAveragePool", "Resize", "SpaceToDepth", "DepthToSpace"});
+             "MaxPool", "AveragePool", "GlobalAveragePool", "Resize", "SpaceToDepth", "DepthToSpace", "Concat"});
+}
+
+// The size of the numbers that a node reads, 1 when they are no input's. The parts of a Concat must all have the
+// same.
+double read_size(const Node& node, const std::map<ValueId, double>& sizes) {
+  const auto size_of = [&](size_t i) {
+    const auto found = node.has_input(i) ? sizes.find(node.inputs[i]) : sizes.end();
+    return found == sizes.end() ? 1.0 : found->second;
+  };
+  const double size = size_of(0);
+  for (size_t i = 1; node.is("Concat") && i < node.inputs.size(); ++i)
+    if (size_of(i) != size) return 1;
+  return size;
 }
 
 bool feeds_norm(const Graph& graph, const GraphIndex& index, const Node& node) {
@@ -45,9 +58,8 @@ std::map<std::string, double> parameter_units(const Graph& graph, const std::vec
     if (input_units[i] != 1) sizes[graph.inputs[i]] = input_units[i];
   const GraphIndex index(graph);
   for (const Node& node : graph.nodes) {
-    const auto from = node.has_input(0) ? sizes.find(node.inputs[0]) : sizes.end();
-    if (from == sizes.end()) continue;
-    const double unit = from->second;
+    const double unit = read_size(node, sizes);
+    if (unit == 1) continue;
     if (keeps_size(node)) {
       for (ValueId out : node.outputs)
         if (out != kNoValue) sizes[out] = unit;

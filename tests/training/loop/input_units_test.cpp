@@ -64,6 +64,42 @@ TEST(InputUnits, InFrontOfANormOnlyRangesHaveThem) {
     EXPECT_EQ(units.count(range) == 1 ? units.at(range) : 0, 128) << range;
 }
 
+// The Focus stem of YOLOX: every second pixel, in four ways, one behind the other.
+TEST(InputUnits, PassThroughAConcatOfTheSameSizes) {
+  const auto focus = [](bool all_of_x) {
+    Graph g;
+    const Shape image{Dim::named("N"), Dim::of(3), Dim::of(8), Dim::of(8)};
+    const ValueId x = g.add_value("x", DType::kFloat32, image), other = g.add_value("other", DType::kFloat32, image);
+    g.inputs = {x, other};
+    const auto numbers = [&](const std::string& name, const std::vector<int64_t>& values) {
+      return g.add_constant(name, Tensor::from<int64_t>({2}, values));
+    };
+    const ValueId ends = numbers("ends", {8, 8}), axes = numbers("axes", {2, 3}), steps = numbers("steps", {2, 2});
+    std::vector<ValueId> parts;
+    for (int64_t i = 0; i < 4; ++i) {
+      const std::string name = "part" + std::to_string(i);
+      const ValueId starts = numbers(name + "_starts", {i % 2, i / 2});
+      g.add_node("Slice", {i < 3 || all_of_x ? x : other, starts, ends, axes, steps}, {name});
+      parts.push_back(g.find_value(name));
+    }
+    g.add_node("Concat", parts, {"focus"}, {{"axis", int64_t{1}}});
+    const ValueId weight = g.add_constant("stem", Tensor(DType::kFloat32, {8, 12, 3, 3}));
+    g.add_node("Conv", {g.find_value("focus"), weight}, {"y"});
+    g.outputs = {g.find_value("y")};
+    return g;
+  };
+  const auto units = parameter_units(focus(true), {128, 1});
+  for (const char* weight : {"stem", "stem.scale"})
+    EXPECT_EQ(units.count(weight) == 1 ? units.at(weight) : 0, 128) << weight;
+  for (const char* input : {"part3.scale", "focus.scale"})
+    EXPECT_EQ(units.count(input) == 1 ? units.at(input) : 0, 1.0 / 128) << input;
+  EXPECT_EQ(units.count("y.scale"), 0u);
+  EXPECT_EQ(parameter_units(focus(false), {128, 128}).count("stem"), 1u);
+  for (const std::vector<double>& unlike :
+       {std::vector<double>{128, 1}, std::vector<double>{1, 128}, std::vector<double>{128, 64}})
+    EXPECT_EQ(parameter_units(focus(false), unlike).count("stem"), 0u);
+}
+
 TEST(InputUnits, AWeightThatIsReadTwiceHasNone) {
   Graph g = network(false);
   g.add_node("Conv", {g.find_value("other"), g.find_value("first")}, {"again"});
