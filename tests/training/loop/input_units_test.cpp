@@ -71,8 +71,8 @@ TEST(InputUnits, PassThroughAConcatOfTheSameSizes) {
     const Shape image{Dim::named("N"), Dim::of(3), Dim::of(8), Dim::of(8)};
     const ValueId x = g.add_value("x", DType::kFloat32, image), other = g.add_value("other", DType::kFloat32, image);
     g.inputs = {x, other};
-    const auto numbers = [&](const std::string& name, std::vector<int64_t> values) {
-      return g.add_constant(name, Tensor::from<int64_t>({2}, std::move(values)));
+    const auto numbers = [&](const std::string& name, const std::vector<int64_t>& values) {
+      return g.add_constant(name, Tensor::from<int64_t>({2}, values));
     };
     const ValueId ends = numbers("ends", {8, 8}), axes = numbers("axes", {2, 3}), steps = numbers("steps", {2, 2});
     std::vector<ValueId> parts;
@@ -95,7 +95,8 @@ TEST(InputUnits, PassThroughAConcatOfTheSameSizes) {
     EXPECT_EQ(units.count(input) == 1 ? units.at(input) : 0, 1.0 / 128) << input;
   EXPECT_EQ(units.count("y.scale"), 0u);
   EXPECT_EQ(parameter_units(focus(false), {128, 128}).count("stem"), 1u);
-  for (const std::vector<double>& unlike : {std::vector<double>{128, 1}, {1, 128}, {128, 64}})
+  for (const std::vector<double>& unlike :
+       {std::vector<double>{128, 1}, std::vector<double>{1, 128}, std::vector<double>{128, 64}})
     EXPECT_EQ(parameter_units(focus(false), unlike).count("stem"), 0u);
 }
 
