@@ -193,11 +193,11 @@ TEST_F(Cli, RepairIsReportedAndItsNetworkIsKept) {
   for (const char* words :
        {"repair: cross_layer_equalization: ", "repair: bias_correction: ", "a/model_repaired.onnx"})
     EXPECT_NE(out.text.find(words), std::string::npos) << out.text;
-  EXPECT_NE(read_text(path("a/run.json")).find("\"repairs\""), std::string::npos);
+  EXPECT_NE(test::read_text(path("a/run.json")).find("\"repairs\""), std::string::npos);
   const Outcome again = octet("quantize " + path("a/model_repaired.onnx") + " --ranges " + path("a/ranges.json") +
                               " --eval-data " + data() + " -o " + path("b"));
   ASSERT_EQ(again.code, 0) << again.text;
-  EXPECT_EQ(read_text(path("a/plan.json")), read_text(path("b/plan.json")));
+  EXPECT_EQ(test::read_text(path("a/plan.json")), test::read_text(path("b/plan.json")));
   expect_refusal(octet("quantize " + model_ + " --data " + data() + " --repair adaruond -o " + path("c")), 2,
                  {"--repair", "adaround"});
   expect_refusal(octet("quantize " + model_ + " --data " + data() + " --repair gptq,adaround -o " + path("c")), 2,
