@@ -26,7 +26,7 @@ Status quantize_file(const char* model, const char* data, const char* output, in
   options.target = "onnxruntime";
   options.calibrator_i = "mse";
   SelectiveQuantizer quantizer(options);
-  OCTET_RETURN_IF_ERROR(quantizer.register_skip_quantization("/fc/*"));  // the classifier stays in float
+  OCTET_RETURN_IF_ERROR(quantizer.register_skip_quantization("linear*"));  // the classifier stays in float
   OCTET_RETURN_IF_ERROR(quantizer.register_quantization_mapping("residual_add", "quantize_both"));
 
   OCTET_ASSIGN(const QuantizationPlan decisions, quantizer.prepare(graph));
