@@ -11,6 +11,7 @@
 #include "cli/network_file.h"
 #include "cli/report_json.h"
 #include "octet/recipe.h"
+#include "octet/report.h"
 #include "octet/search.h"
 #include "onnx/save.h"
 #include "pipeline/image_runner.h"
@@ -24,7 +25,7 @@ struct Options {
   int64_t images = 0, eval_images = 0, trials = 48;
   double max_drop = 0.5, min_sqnr = 20, max_latency = 0, time = 0, seconds = 1;
   uint64_t seed = 0;
-  bool no_timing = false;
+  bool no_timing = false, report = false;
 };
 
 const std::map<std::string, SearchTarget> kGoals = {
@@ -89,8 +90,8 @@ void print_result(const SearchResult& r, const Options& o, double seconds) {
     fmt::print("the budget does NOT hold; this is the best that was found\n");
     for (const std::string& a : r.advice) fmt::print("try: {}\n", a);
   }
-  fmt::print("{}wrote {}/recipe.yaml, model_int8.onnx, ranges.json, plan.json, run.json, search.json\n",
-             r.holds ? "; " : "", o.output);
+  fmt::print("{}wrote {}/recipe.yaml, model_int8.onnx, ranges.json, plan.json, run.json, search.json{}\n",
+             r.holds ? "; " : "", o.output, o.report ? ", report.html" : "");
 }
 
 // run.json as 'octet quantize' writes it, with both accuracies measured once more on the files' networks.
@@ -165,6 +166,7 @@ Result<int> run(const Options& o, Common& common) {
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   summary.total_seconds = seconds;
   OCTET_RETURN_IF_ERROR(write_file_atomically(o.output + "/run.json", quantize_json(summary) + "\n"));
+  if (o.report) OCTET_RETURN_IF_ERROR(write_report(o.output));
   if (common.json) fmt::print("{}", search_to_json(result));
   else print_result(result, o, seconds);
   if (!result.holds) fmt::print(stderr, "octet: no network was found that keeps the budget\n");
@@ -200,6 +202,7 @@ void add_search(CLI::App& app, std::shared_ptr<Common> common) {
       ->check(CLI::NonNegativeNumber);
   cmd->add_option("--seed", o->seed, "which images the early rounds see; 0: the first ones");
   cmd->add_option("--seconds", o->seconds, "for the timing of one candidate")->check(CLI::Range(0.0, 3600.0));
+  cmd->add_flag("--report", o->report, "also make report.html in the output folder");
   cmd->add_flag("--no-timing", o->no_timing, "measure no latency; the same answer on every machine");
   cmd->footer(
       "Exit code 0: the budget holds; 10: it does not, and the best network found is there all the same.\n"

@@ -9,6 +9,7 @@
 #include "cli/job_data.h"
 #include "cli/network_file.h"
 #include "octet/recipe.h"
+#include "octet/report.h"
 #include "octet/sensitivity.h"
 #include "pipeline/image_runner.h"
 
@@ -19,7 +20,7 @@ struct Options {
   std::string model, data, eval_data, recipe, regime, target, ranges, output, exact = "0";
   int64_t images = 0, score_images = 32, eval_images = 0;
   double seconds = 3;
-  bool no_timing = false, fisher = false;
+  bool no_timing = false, report = false, fisher = false;
   size_t rows = 40;
 };
 
@@ -99,7 +100,8 @@ void print_summary(const SensitivityReport& r, const Options& o) {
   for (const std::string& n : r.notes) fmt::print("note: {}\n", n);
   if (r.resumed > 0) fmt::print("note: {} figures were there from an earlier run in '{}'\n", r.resumed, o.output);
   fmt::print("\nfor a recipe:\n{}", skip_block(outstanding_layers(r)));
-  fmt::print("wrote {0}/sensitivity.json, {0}/recipe.yaml, {0}/ranges.json\n", o.output);
+  fmt::print("wrote {0}/sensitivity.json, {0}/recipe.yaml, {0}/ranges.json{1}\n", o.output,
+             o.report ? ", report.html" : "");
 }
 
 // The recipe that was measured, with the layers that stand out in float.
@@ -143,6 +145,7 @@ Result<int> run(const Options& o, Common& common) {
   OCTET_RETURN_IF_ERROR(files.add(o.output + "/recipe.yaml", recipe_of(options, report)));
   OCTET_RETURN_IF_ERROR(files.add(o.output + "/ranges.json", ranges_to_json(report.ranges)));
   OCTET_RETURN_IF_ERROR(files.commit());
+  if (o.report) OCTET_RETURN_IF_ERROR(write_report(o.output));
   if (common.json) {
     fmt::print("{}", sensitivity_to_json(report));
     return static_cast<int>(kSuccess);
@@ -177,6 +180,7 @@ void add_sensitivity(CLI::App& app, std::shared_ptr<Common> common) {
       "accuracy with only the layer, and with all but the layer quantized: for so many of the worst, or all");
   cmd->add_option("--eval-images", o->eval_images, "images of the exact scores; 0: all")
       ->check(CLI::NonNegativeNumber);
+  cmd->add_flag("--report", o->report, "also make report.html in the output folder");
   cmd->add_flag("--no-timing", o->no_timing, "do not time the layers in the engine");
   cmd->add_option("--seconds", o->seconds, "upper bound for the timing")->check(CLI::Range(0.0, 3600.0));
   cmd->add_flag("--fisher", o->fisher, "score by gradients, too (needs LibTorch)");

@@ -38,7 +38,8 @@ TEST_F(SearchCli, SensitivityWritesTableJsonAndARecipeThatWorks) {
   EXPECT_EQ(j, nlohmann::json::parse(read("out/sensitivity.json")));
   ASSERT_EQ(j["layers"].size(), 2u);
   EXPECT_TRUE(j["layers"][0].contains("alone") && j["layers"][0].contains("int8_ms"));
-  EXPECT_NE(octet(command).text.find("from an earlier run"), std::string::npos);
+  EXPECT_NE(octet(command + " --report").text.find("from an earlier run"), std::string::npos);
+  EXPECT_NE(read("out/report.html").find("</html>"), std::string::npos);
   const Outcome quantized = octet("quantize " + model_ + " -q --no-eval --data " + data() + " --recipe " +
                                   path("out/recipe.yaml") + " -o " + path("out2"));
   EXPECT_EQ(quantized.code, 0) << quantized.text;
@@ -59,7 +60,8 @@ TEST_F(SearchCli, SearchWritesTheChosenNetworkAndGivesTheSameAnswerAgain) {
   for (const char* words : {"naive", "selective", "the budget holds", "float layers"})
     EXPECT_NE(text.text.find(words), std::string::npos) << words << " not in " << text.text;
   const std::string first = read("out/search.json"), network = read("out/model_int8.onnx");
-  ASSERT_EQ(octet(command).code, 0);
+  ASSERT_EQ(octet(command + " --report").code, 0);
+  EXPECT_NE(read("out/report.html").find("</html>"), std::string::npos);
   EXPECT_EQ(read("out/search.json"), first);
   // A folder of its own comes to the same, because size asks for no time.
   ASSERT_EQ(octet("search " + model_ + " -q --data " + data() + " --target size --max-drop 50 --trials 24 -o " +
