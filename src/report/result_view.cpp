@@ -276,7 +276,7 @@ Json loss_views(const Artifacts& a) {
   const Document& layers = at(a["statistics"], "layer_sqnr_db");
   if (layers.is_object())
     for (const auto& [node, db] : layers.items())
-      if (const auto x = number_of(db)) view["layers"].push_back({{"node", node}, {"sqnr", rounded(*x, 4)}});
+      if (const auto x = number_of(db)) view["layers"].push_back({{"node", node}, {"sqnr", *x}});
   std::stable_sort(view["layers"].begin(), view["layers"].end(),
                    [](const Json& x, const Json& y) { return x["sqnr"] < y["sqnr"]; });
   for (const Document& t : at(a["compare"], "tensors")) {
