@@ -34,8 +34,8 @@ struct RunOptions {
 std::vector<InputInfo> network_inputs(const Graph& graph);
 std::vector<InputInfo> network_inputs(const Engine& engine);
 
-// The network as quantization wants it: batch norm and constants folded, what changes nothing removed; it computes the
-// same, up to float rounding. Plans, ranges and their fingerprints belong to this graph.
+// The network as quantization wants it: batch norm and constants folded, what changes nothing removed; it computes
+// the same, up to float rounding. Plans, ranges and their fingerprints belong to this graph.
 Result<Graph> simplify_network(const Graph& graph);
 
 // ---- calibration --------------------------------------------------------------------------------------------------
@@ -47,7 +47,8 @@ class QuantizationCalibrator {
 
   // The same images give the same statistics, byte for byte, for any order of `images` and any number of threads.
   // Errors: an unknown tensor, a sample that cannot be read (the sentence names it), kCancelled.
-  Result<std::map<std::string, TensorStatistics>> collect_stats(const Graph& graph, const std::vector<std::string>& tensors,
+  Result<std::map<std::string, TensorStatistics>> collect_stats(const Graph& graph,
+                                                                const std::vector<std::string>& tensors,
                                                                 const Dataset& data,
                                                                 const std::vector<int64_t>& images) const;
 
@@ -59,30 +60,29 @@ class QuantizationCalibrator {
 
 struct EvalOptions {
   RunOptions run;
-  int batch_size = 8;     // images a worker runs at once
+  int batch_size = 8;      // images a worker runs at once
   int64_t max_images = 0;  // 0: all
   DetectionSpec detection;
   bool simulate = false;  // compute Q/DQ networks in float instead of integers
 };
 
 struct EvalReport {
-  std::string arithmetic;  // "integer": the engine's, as deployed; "simulated": Q/DQ in float; "float": no Q/DQ at all
+  std::string
+      arithmetic;    // "integer": the engine's, as deployed; "simulated": Q/DQ in float; "float": no Q/DQ at all
   std::string task;  // "classification", "detection", "segmentation", or "none" for data without labels
   int64_t count = 0;
-  double top1 = 0, top5 = 0;               // percent
-  double top1_low = 0, top1_high = 0;      // 95 % Wilson interval, percent
-  double map50 = 0, map = 0;               // percent, COCO-style AP@0.5 and AP@[.5:.95]
-  double miou = 0, pixel_accuracy = 0;     // percent, over all pixels of the prepared images that have a class
-  double seconds = 0;                      // wall time of loading and running
-  std::vector<int64_t> predictions;        // arg-max of the first output per image (classification and none)
-  int64_t nonfinite_inputs = 0;            // images with NaN or infinity in an input
-  int64_t nonfinite_outputs = 0;           // and in the first output
+  double top1 = 0, top5 = 0;            // percent
+  double top1_low = 0, top1_high = 0;   // 95 % Wilson interval, percent
+  double map50 = 0, map = 0;            // percent, COCO-style AP@0.5 and AP@[.5:.95]
+  double miou = 0, pixel_accuracy = 0;  // percent, over all pixels of the prepared images that have a class
+  double seconds = 0;                   // wall time of loading and running
+  std::vector<int64_t> predictions;     // arg-max of the first output per image (classification and none)
+  int64_t nonfinite_inputs = 0;         // images with NaN or infinity in an input
+  int64_t nonfinite_outputs = 0;        // and in the first output
   // The figure a person quotes: top-1, mAP@0.5 or mean IoU, in percent; and the one beside it: top-5, mAP@[.5:.95] or
   // pixel accuracy.
   double score() const { return task == "detection" ? map50 : task == "segmentation" ? miou : top1; }
-  double second_score() const {
-    return task == "detection" ? map : task == "segmentation" ? pixel_accuracy : top5;
-  }
+  double second_score() const { return task == "detection" ? map : task == "segmentation" ? pixel_accuracy : top5; }
 };
 
 // A network with QuantizeLinear runs in the engine's integers (as `octet compile` would have it, codes equal bit for
@@ -108,8 +108,8 @@ struct TensorDifference {
 
 struct CompareReport {
   int64_t count = 0;
-  std::optional<double> agreement;         // percent of equal arg-max of the first output, when that is [N, classes]
-  std::vector<TensorDifference> tensors;   // worst SQNR first; names that both networks have
+  std::optional<double> agreement;        // percent of equal arg-max of the first output, when that is [N, classes]
+  std::vector<TensorDifference> tensors;  // worst SQNR first; names that both networks have
 };
 
 Result<CompareReport> compare(const Graph& a, const Graph& b, const Dataset& data, int64_t images,
@@ -125,18 +125,19 @@ struct QuantizeResult;
 
 struct QuantizeJob {
   const Dataset* calibration = nullptr;
-  const Dataset* evaluation = nullptr;    // null: no accuracy is measured
-  int64_t images = 0;                     // calibration images; 0: what the options say
-  std::optional<Ranges> ranges;           // given: no calibration
-  // Of earlier jobs with these images, by fingerprint of the prepared graph: what is there is not collected again, what
-  // is collected is added. Null: none.
+  const Dataset* evaluation = nullptr;  // null: no accuracy is measured
+  int64_t images = 0;                   // calibration images; 0: what the options say
+  std::optional<Ranges> ranges;         // given: no calibration
+  // Of earlier jobs with these images, by fingerprint of the prepared graph: what is there is not collected again,
+  // what is collected is added. Null: none.
   std::map<std::string, std::map<std::string, TensorStatistics>>* statistics = nullptr;
-  std::optional<QuantizationPlan> plan;   // given: neither calibration nor decisions
-  // Selective regime: a layer whose own quantization leaves its output less than so many dB above the noise, measured on
-  // guard_images calibration images, stays in float; a layer of 4 bits, which somebody asked for, is not judged. 0
+  std::optional<QuantizationPlan> plan;  // given: neither calibration nor decisions
+  // Selective regime: a layer whose own quantization leaves its output less than so many dB above the noise, measured
+  // on guard_images calibration images, stays in float; a layer of 4 bits, which somebody asked for, is not judged. 0
   // switches the check off.
   double min_layer_sqnr_db = 20;
   int64_t guard_images = 8;
+  bool summarize = true;  // fill QuantizeResult::summary: costs as much as all calibrators on every tensor
   EvalOptions eval;
   RunOptions run;
   // Called with the finished network before its accuracy is measured, so that it can be saved whatever happens then.
@@ -149,16 +150,17 @@ struct QuantizeResult {
   Graph quantized;
   Ranges ranges;
   QuantizationPlan plan;
-  std::optional<CalibrationSummary> summary;  // of a job that calibrated: statistics.json
-  int64_t calibration_images = 0;  // as many as were really used
+  std::optional<CalibrationSummary> summary;  // of a job that calibrated and was to summarize: statistics.json
+  int64_t calibration_images = 0;             // as many as were really used
   double calibration_seconds = 0;
-  std::vector<std::string> notes;  // about the job itself; plan.notes has those about the network
+  std::vector<std::string> notes;   // about the job itself; plan.notes has those about the network
   std::vector<RepairStep> repairs;  // what was done to `prepared`, in order
   double repair_seconds = 0;
   std::optional<EvalReport> float_eval;
   std::optional<EvalReport> quantized_eval;
 };
 
-Result<QuantizeResult> quantize_network(const Graph& graph, const SelectiveQuantizer& quantizer, const QuantizeJob& job);
+Result<QuantizeResult> quantize_network(const Graph& graph, const SelectiveQuantizer& quantizer,
+                                        const QuantizeJob& job);
 
 }  // namespace octet

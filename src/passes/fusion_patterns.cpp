@@ -197,9 +197,11 @@ bool is_activation(const Node& node) {
          std::find(std::begin(kActivations), std::end(kActivations), node.op_type) != std::end(kActivations);
 }
 
-bool is_weighted_op(const Node& node) {
-  return node.is("Conv") || node.is("ConvTranspose") || node.is("Gemm") || node.is("MatMul");
+bool is_weighted_op(const std::string& op_type) {
+  return op_type == "Conv" || op_type == "ConvTranspose" || op_type == "Gemm" || op_type == "MatMul";
 }
+
+bool is_weighted_op(const Node& node) { return node.domain.empty() && is_weighted_op(node.op_type); }
 
 std::optional<SiluMatch> match_silu(const Graph& graph, const GraphIndex& index, size_t mul_node) {
   return closed(graph, index, "SiLU", silu_at(graph, index, mul_node));

@@ -16,6 +16,7 @@ std::optional<size_t> single_reader(const Graph& graph, const GraphIndex& index,
 bool is_activation(const Node& node);
 // Conv, ConvTranspose, Gemm, MatMul.
 bool is_weighted_op(const Node& node);
+bool is_weighted_op(const std::string& op_type);  // of ai.onnx
 
 struct ActivationMatch {
   std::string kind;  // "SiLU", "HardSwish", "HardSigmoid" or "GELU" for chains, else the operator's name

@@ -59,7 +59,7 @@ Status calibrate_step(const SelectiveQuantizer& quantizer, const QuantizeJob& jo
     statistics.merge(collected);
   }
   OCTET_ASSIGN(result->ranges, quantizer.calibrate(result->prepared, decisions, statistics));
-  result->summary = summarize_calibration(result->prepared, decisions, statistics);
+  if (job.summarize) result->summary = summarize_calibration(result->prepared, decisions, statistics);
   result->calibration_images = n;
   result->calibration_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return Status::ok();

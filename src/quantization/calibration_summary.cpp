@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <unordered_map>
 
 #include "quantization/calibrator_choice.h"
 #include "quantization/json_text.h"
@@ -70,12 +71,13 @@ std::vector<float> channel_maxima(const Tensor& w, int axis) {
   return maxima;
 }
 
-int channel_axis_of(const Network& net, const TensorPlan& plan, const Tensor& w) {
+using WeightedNodes = std::unordered_map<std::string, const Node*>;  // by name
+
+int channel_axis_of(const WeightedNodes& weighted, const TensorPlan& plan, const Tensor& w) {
   if (plan.axis >= 0 && plan.block_size == 0) return plan.axis;
   for (const TensorReader& reader : plan.readers)
-    for (size_t i = 0; i < net.graph.nodes.size(); ++i)
-      if (net.node(i).name == reader.node && is_weighted(net.node(i)))
-        return weight_channel_axis(net.node(i), reader.input, w.rank());
+    if (const auto node = weighted.find(reader.node); node != weighted.end())
+      return weight_channel_axis(*node->second, reader.input, w.rank());
   return -1;
 }
 
@@ -120,6 +122,9 @@ CalibrationSummary summarize_calibration(const Graph& graph, const QuantizationP
   CalibrationSummary summary;
   summary.fingerprint = plan.fingerprint;
   const Network net(graph);
+  WeightedNodes weighted;
+  for (const Node& node : graph.nodes)
+    if (is_weighted(node)) weighted.emplace(node.name, &node);
   for (const auto& [name, t] : plan.tensors) {
     if (!t.same_as.empty() || t.dtype == DType::kFloat16) continue;
     for (const std::string& member : t.role == TensorRole::kWeight ? std::vector<std::string>{name} : t.covers) {
@@ -132,7 +137,8 @@ CalibrationSummary summarize_calibration(const Graph& graph, const QuantizationP
       TensorSummary tensor = summarize(s);
       tensor.role = graph.is_constant(id) && t.role == TensorRole::kActivation ? TensorRole::kConstant : t.role;
       if (t.role == TensorRole::kWeight)
-        tensor.channels = channel_maxima(*net.value(id).constant, channel_axis_of(net, t, *net.value(id).constant));
+        tensor.channels =
+            channel_maxima(*net.value(id).constant, channel_axis_of(weighted, t, *net.value(id).constant));
       else tensor.clips = clips_of(s, t);
       summary.tensors.emplace(member, std::move(tensor));
     }

@@ -7,6 +7,7 @@
 
 #include "octet/recipe.h"
 #include "search/candidates.h"
+#include "search/json_figures.h"
 
 namespace octet {
 namespace {
@@ -64,8 +65,6 @@ std::vector<std::string> advice_for(const Trials& trials, const SearchJob& job, 
                      std::to_string(2 * job.trials) + " goes on in the same folder");
   return advice;
 }
-
-Json finite(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
 Json trial_json(const SearchTrial& t, const SearchResult& r) {
   Json j;

@@ -58,6 +58,7 @@ class Measurement {
     q.evaluation = nullptr;
     q.on_quantized = {};
     q.min_layer_sqnr_db = 0;
+    q.summarize = false;
     q.run = job_.run;
     OCTET_ASSIGN(SavedState calibrated,
                  SavedState::open(job_.folder, job_.name + "calibration.state.json", calibration_key()));

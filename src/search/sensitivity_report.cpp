@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "octet/sensitivity.h"
+#include "search/json_figures.h"
 
 namespace octet {
 namespace {
@@ -15,8 +16,6 @@ using Json = nlohmann::ordered_json;
 double noise(const LayerSensitivity& layer) {
   return layer.kl ? *layer.kl : std::pow(10.0, -layer.output_sqnr_db / 10);
 }
-
-Json finite(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
 std::string figures(const LayerSensitivity& layer) {
   char text[96];

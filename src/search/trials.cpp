@@ -8,6 +8,7 @@
 #include "metrics/similarity.h"
 #include "octet/onnx.h"
 #include "octet/recipe.h"
+#include "passes/fusion_patterns.h"
 #include "pipeline/image_runner.h"
 #include "search/latency.h"
 
@@ -35,10 +36,6 @@ class Reordered : public Dataset {
   const Dataset& data_;
   std::vector<int64_t> images_;
 };
-
-bool is_weighted(const std::string& op) {
-  return op == "Conv" || op == "ConvTranspose" || op == "Gemm" || op == "MatMul";
-}
 
 double bits_of(DType type) {
   switch (type) {
@@ -136,6 +133,7 @@ Result<QuantizeResult> Trials::quantize(const QuantizationOptions& options) {
   job.calibration = job_.calibration;
   job.images = job_.images;
   job.statistics = &statistics_;
+  job.summarize = false;
   job.run = job_.run;
   return quantize_network(graph_, SelectiveQuantizer(options), job);
 }
@@ -194,7 +192,7 @@ Status Trials::measure_static(size_t trial, const QuantizeResult& result) {
   OCTET_ASSIGN(const std::string bytes, serialize_onnx(result.quantized));
   int64_t in_float = 0;
   for (const NodePlan& n : result.plan.nodes)
-    in_float += n.decision == NodeDecision::kFloat && is_weighted(n.op_type) ? 1 : 0;
+    in_float += n.decision == NodeDecision::kFloat && is_weighted_op(n.op_type) ? 1 : 0;
   state_.set(key, "bytes", static_cast<double>(bytes.size()));
   state_.set(key, "energy", energy_of(result.prepared, result.plan));
   state_.set(key, "float layers", static_cast<double>(in_float));

@@ -4,17 +4,17 @@
 #include <map>
 #include <set>
 
+#include "passes/fusion_patterns.h"
+
 namespace octet {
 namespace {
-
-bool is_weighted(const Node& n) { return n.is("Conv") || n.is("ConvTranspose") || n.is("Gemm") || n.is("MatMul"); }
 
 // For each node the index of the weighted node whose block it is in; -1 where the network has none.
 std::vector<int64_t> owners(const Graph& graph) {
   const GraphIndex index(graph);
   std::vector<int64_t> owner(graph.nodes.size(), -1);
   for (size_t n = 0; n < graph.nodes.size(); ++n) {
-    if (is_weighted(graph.nodes[n])) owner[n] = static_cast<int64_t>(n);
+    if (is_weighted_op(graph.nodes[n])) owner[n] = static_cast<int64_t>(n);
     else
       for (ValueId id : graph.nodes[n].inputs)
         if (id != kNoValue && index.producer(id) >= 0)
