@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
+#include "arith/float_formats.h"
+#include "arith/quantize.h"
 #include "training/fake_quant_runs.h"
 #include "training/fake_quantize.h"
 
@@ -26,6 +29,23 @@ inline at::Tensor in_order_of(const at::Tensor& t, const at::Tensor& like) {
   at::Tensor copy = at::empty_like(like);
   copy.copy_(t);
   return copy;
+}
+
+// A quantizer with its zero point as loops take it: the ends of t = x / scale that have a gradient, and the codes.
+struct CodeEnds {
+  float lo, hi;
+  int32_t lowest, highest;  // of integer types
+};
+
+// `codes`: code_range() of the spec.
+inline CodeEnds code_ends(const QuantizerSpec& spec, const CodeRange& codes, int32_t zero_point) {
+  const bool fp8 = dtype_is_float(spec.dtype);
+  CodeEnds ends{fp8 ? -fp8_max(spec.dtype) : static_cast<float>(codes.lo - zero_point),
+                fp8 ? fp8_max(spec.dtype) : static_cast<float>(codes.hi - zero_point), codes.lo, codes.hi};
+  if (!spec.relu) return ends;
+  ends.lo = std::numeric_limits<float>::denorm_min();  // the least number above 0: its gradient is 0 at 0
+  ends.lowest = zero_point;
+  return ends;
 }
 
 // f(r, run), runs shared by the threads.

@@ -31,17 +31,10 @@ struct Problem {
   const float* scale;
   const int32_t* zero_point;
 
-  int32_t zero(const Run& run) const { return zero_point[run.scale]; }
   // One scale per element of a row: weights [ic, oc] of matrix products.
   bool by_rows() const { return !layout.per_tensor && layout.block_size == 0 && layout.inner == 1 && !fp8(); }
   bool fp8() const { return dtype_is_float(spec.dtype); }
-  // With relu the least number above 0: its gradient is 0 at 0.
-  float lo(const Run& run) const {
-    if (spec.relu) return std::numeric_limits<float>::denorm_min();
-    return fp8() ? -fp8_max(spec.dtype) : static_cast<float>(codes.lo - zero(run));
-  }
-  int32_t lowest_code(const Run& run) const { return spec.relu ? zero(run) : codes.lo; }
-  float hi(const Run& run) const { return fp8() ? fp8_max(spec.dtype) : static_cast<float>(codes.hi - zero(run)); }
+  CodeEnds ends(const Run& run) const { return code_ends(spec, codes, zero_point[run.scale]); }
 };
 
 QuantLayout layout_of(const at::Tensor& x, const QuantizerSpec& spec) {
@@ -81,8 +74,9 @@ void backward_by_rows(const Problem& p, const float* x, const float* g, float* d
   const auto width = static_cast<size_t>(n);
   std::vector<float> lo(width), hi(width);
   for (int64_t c = 0; c < n; ++c) {
-    lo[static_cast<size_t>(c)] = static_cast<float>(p.codes.lo - p.zero_point[c]);
-    hi[static_cast<size_t>(c)] = static_cast<float>(p.codes.hi - p.zero_point[c]);
+    const CodeEnds ends = code_ends(p.spec, p.codes, p.zero_point[c]);
+    lo[static_cast<size_t>(c)] = ends.lo;
+    hi[static_cast<size_t>(c)] = ends.hi;
   }
   const RowParts parts(p.layout.outer);
   std::vector<double> sums(d_scale == nullptr ? 0 : width * static_cast<size_t>(parts.count), 0.0);
@@ -108,8 +102,9 @@ void forward_cpu(const Problem& p, const float* x, float* y) {
   for_each_run(p.runs, [&](int64_t, const Run& run) {
     const float scale = p.scale[run.scale];
     if (!p.fp8()) {
-      fake_quantize_span(x + run.offset, y + run.offset, run.length, scale, p.zero(run), p.lowest_code(run),
-                         p.codes.hi);
+      const CodeEnds ends = p.ends(run);
+      fake_quantize_span(x + run.offset, y + run.offset, run.length, scale, p.zero_point[run.scale], ends.lowest,
+                         ends.highest);
       return;
     }
     for (int64_t i = run.offset; i < run.offset + run.length; ++i)
@@ -143,11 +138,12 @@ void backward_cpu(const Problem& p, const float* x, const float* g, float* dx, f
   for_each_run(p.runs, [&](int64_t r, const Run& run) {
     const float scale = p.scale[run.scale];
     const float *xs = x + run.offset, *gs = g + run.offset;
-    if (d_scale == nullptr) loops.straight_through(xs, gs, dx + run.offset, run.length, scale, p.lo(run), p.hi(run));
+    const CodeEnds ends = p.ends(run);
+    if (d_scale == nullptr) loops.straight_through(xs, gs, dx + run.offset, run.length, scale, ends.lo, ends.hi);
     else
       sums[static_cast<size_t>(r)] =
           p.fp8() ? learned_scale_fp8(xs, gs, dx + run.offset, run.length, scale, p.spec.dtype)
-                  : loops.learned_scale(xs, gs, dx + run.offset, run.length, scale, p.lo(run), p.hi(run));
+                  : loops.learned_scale(xs, gs, dx + run.offset, run.length, scale, ends.lo, ends.hi);
   });
   if (d_scale == nullptr) return;
   std::vector<double> totals(static_cast<size_t>(p.layout.scale_count), 0);

@@ -1,7 +1,6 @@
 #include "training/quantized_sum.h"
 
 #include <array>
-#include <limits>
 #include <memory>
 #include <vector>
 
@@ -24,32 +23,28 @@ using Quantizers = std::array<SumQuantizer, 3>;
 // One quantizer as the loops take it.
 struct Scalars {
   bool is_there = false, learned = false;
-  float scale = 1, lo = 0, hi = 0;
-  int32_t zero_point = 0, lowest = 0, highest = 0;
+  float scale = 1;
+  int32_t zero_point = 0;
+  CodeEnds ends{};
 
   explicit Scalars(const SumQuantizer& q) : is_there(q.is_there()), learned(q.is_there() && q.scale.requires_grad()) {
     if (!is_there) return;
-    const CodeRange codes = code_range(q.spec.dtype, q.spec.narrow_range);
     scale = q.scale.data_ptr<float>()[0];
     zero_point = q.zero_point.data_ptr<int32_t>()[0];
-    lowest = q.spec.relu ? zero_point : codes.lo;
-    highest = codes.hi;
-    // With relu the least number above 0: its gradient is 0 at 0.
-    lo = q.spec.relu ? std::numeric_limits<float>::denorm_min() : static_cast<float>(codes.lo - zero_point);
-    hi = static_cast<float>(codes.hi - zero_point);
+    ends = code_ends(q.spec, code_range(q.spec.dtype, q.spec.narrow_range), zero_point);
   }
 
   // x as it enters the sum: x itself, or `buffer`.
   const float* enter(const float* x, float* buffer, int64_t n) const {
     if (!is_there) return x;
-    fake_quantize_span(x, buffer, n, scale, zero_point, lowest, highest);
+    fake_quantize_span(x, buffer, n, scale, zero_point, ends.lowest, ends.highest);
     return buffer;
   }
 
   // dx; returns the sum for d scale.
   double backward(const float* x, const float* g, float* dx, int64_t n) const {
-    if (learned) return fake_quant_loops().learned_scale(x, g, dx, n, scale, lo, hi);
-    fake_quant_loops().straight_through(x, g, dx, n, scale, lo, hi);
+    if (learned) return fake_quant_loops().learned_scale(x, g, dx, n, scale, ends.lo, ends.hi);
+    fake_quant_loops().straight_through(x, g, dx, n, scale, ends.lo, ends.hi);
     return 0;
   }
 };
