@@ -21,6 +21,7 @@ namespace fs = std::filesystem;
 using test::expect_refusal;
 using test::octet;
 using test::Outcome;
+using test::read_text;
 using Cli = test::Cli;
 
 TEST_F(Cli, QuantizeWritesAllArtifactsAndReportsThem) {
@@ -52,8 +53,7 @@ TEST_F(Cli, TheSameBytesForAnyThreadsAndBatchSize) {
                     path("out"))
                   .code,
               0);
-    std::ifstream file(path("out/ranges.json"));
-    ranges.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+    ranges.push_back(read_text(path("out/ranges.json")));
   }
   EXPECT_EQ(ranges[0], ranges[1]);
   EXPECT_EQ(ranges[0], ranges[2]);
@@ -130,8 +130,7 @@ TEST_F(Cli, APlanLeavesNothingToDecide) {
       {"--ranges", "--images"});
   ASSERT_EQ(octet(plan).code, 0);
 
-  std::ifstream file(path("out/plan.json"));
-  std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  std::string text = read_text(path("out/plan.json"));
   for (size_t at = 0; (at = text.find("\"quantized\"", at)) != std::string::npos;) text.replace(at, 11, "\"float\"");
   text.replace(text.find("\"target\": \"octet\""), 17, "\"target\": \"octt\"");
   write("float.json", text);
@@ -193,11 +192,11 @@ TEST_F(Cli, RepairIsReportedAndItsNetworkIsKept) {
   for (const char* words :
        {"repair: cross_layer_equalization: ", "repair: bias_correction: ", "a/model_repaired.onnx"})
     EXPECT_NE(out.text.find(words), std::string::npos) << out.text;
-  EXPECT_NE(test::read_text(path("a/run.json")).find("\"repairs\""), std::string::npos);
+  EXPECT_NE(read_text(path("a/run.json")).find("\"repairs\""), std::string::npos);
   const Outcome again = octet("quantize " + path("a/model_repaired.onnx") + " --ranges " + path("a/ranges.json") +
                               " --eval-data " + data() + " -o " + path("b"));
   ASSERT_EQ(again.code, 0) << again.text;
-  EXPECT_EQ(test::read_text(path("a/plan.json")), test::read_text(path("b/plan.json")));
+  EXPECT_EQ(read_text(path("a/plan.json")), read_text(path("b/plan.json")));
   expect_refusal(octet("quantize " + model_ + " --data " + data() + " --repair adaruond -o " + path("c")), 2,
                  {"--repair", "adaround"});
   expect_refusal(octet("quantize " + model_ + " --data " + data() + " --repair gptq,adaround -o " + path("c")), 2,

@@ -16,15 +16,11 @@ using nlohmann::json;
 using test::expect_refusal;
 using test::octet;
 using test::Outcome;
-
-std::string bytes_of(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
+using test::read_text;
 
 // The float32 elements of an .npy file of format version 1.
 std::vector<float> floats_of(const std::string& path) {
-  const std::string file = bytes_of(path);
+  const std::string file = read_text(path);
   if (file.size() < 10) return {};
   const size_t header = 10 + static_cast<uint8_t>(file[8]) + 256 * static_cast<size_t>(static_cast<uint8_t>(file[9]));
   EXPECT_EQ(header % 64, 0u);
@@ -52,7 +48,7 @@ class EngineCli : public test::Cli {
     const Outcome out =
         octet("run " + model + " " + path("x.npy") + " -q -o " + path("scores.npy") + " " + more, prefix);
     EXPECT_EQ(out.code, 0) << out.text;
-    return bytes_of(path("scores.npy"));
+    return read_text(path("scores.npy"));
   }
 
   std::string int8_, engine_;
@@ -205,28 +201,28 @@ TEST_F(EngineCli, ATimingCacheMakesTheChoicesAgain) {
     return names;
   };
   compile("--seconds 0.2 --timing-cache " + path("timings"));
-  const std::string timings = bytes_of(path("timings"));
+  const std::string timings = read_text(path("timings"));
   const std::vector<std::string> first = kernels();
   ASSERT_FALSE(timings.empty());
   compile("--seconds 0.2 --timing-cache " + path("timings"));
-  EXPECT_EQ(bytes_of(path("timings")), timings);
+  EXPECT_EQ(read_text(path("timings")), timings);
   EXPECT_EQ(kernels(), first);
 }
 
 TEST_F(EngineCli, CompileLeavesOtherFilesAlone) {
-  const std::string network = bytes_of(int8_);
+  const std::string network = read_text(int8_);
   fs::create_symlink(int8_, path("link.onnx"));
   for (const std::string& output : {int8_, path("link.onnx"), path("out/../out/model_int8.onnx")}) {
     SCOPED_TRACE(output);
     expect_refusal(octet("compile " + int8_ + " -q --no-timing -o " + output), 2, {"the network itself"});
   }
   expect_refusal(octet("compile " + int8_ + " -q -o " + engine_ + " --timing-cache " + int8_), 2, {"timing cache"});
-  EXPECT_EQ(bytes_of(int8_), network);
+  EXPECT_EQ(read_text(int8_), network);
   write("letter", "Dear friend,\n");
   const Outcome out = octet("compile " + int8_ + " -q -o " + engine_ + " --timing-cache " + path("letter"));
   expect_refusal(out, 5, {path("letter") + ": this is not a timing cache"});
   EXPECT_EQ(out.text.find("model_int8"), std::string::npos) << out.text;
-  EXPECT_EQ(bytes_of(path("letter")), "Dear friend,\n");
+  EXPECT_EQ(read_text(path("letter")), "Dear friend,\n");
   expect_refusal(octet("compile " + int8_ + " -q --no-timing -o " + engine_ + " --keep-float stem/conf"), 3,
                  {"model_int8.onnx", "'stem/conf'", "'stem/conv'"});
 }
@@ -320,7 +316,7 @@ TEST_F(EngineCli, BothSignalsEndALongRunInOrder) {
     // A signal before the command listens would kill it.
     const std::string caught = "SigCgt:";
     for (int i = 0; i < 1000; ++i) {
-      const std::string text = bytes_of("/proc/" + std::to_string(child) + "/status");
+      const std::string text = read_text("/proc/" + std::to_string(child) + "/status");
       const size_t at = text.find(caught);
       const uint64_t mask = at == std::string::npos ? 0 : std::stoull(text.substr(at + caught.size()), nullptr, 16);
       if ((mask >> (signal - 1) & 1) != 0) break;

@@ -62,8 +62,7 @@ TEST_F(LabelCli, TrainEvaluateAndFineTune) {
     EXPECT_EQ(run["best_by"], "val_" + key);
     EXPECT_TRUE(run["epochs"][0].contains("val_" + key));
     EXPECT_EQ(run["eval"]["task"], detection ? "detection" : "segmentation");
-    std::ifstream log(out + "/metrics.jsonl");
-    const std::string lines((std::istreambuf_iterator<char>(log)), std::istreambuf_iterator<char>());
+    const std::string lines = read_text(out + "/metrics.jsonl");
     EXPECT_NE(lines.find("val/" + key), std::string::npos) << lines;
     const std::string data = scenes(detection ? "yolo" : "masks", "val");
     const Outcome eval = octet("eval " + out + "/model.onnx --json --data " + data);

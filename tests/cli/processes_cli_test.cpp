@@ -6,7 +6,6 @@
 
 #include <chrono>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <thread>
 
 #include "cli_fixture.h"
@@ -19,13 +18,6 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 using nlohmann::json;
-
-std::string slurp(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::stringstream s;
-  s << in.rdbuf();
-  return s.str();
-}
 
 int free_port() {
   const int s = ::socket(AF_INET, SOCK_STREAM, 0);
@@ -113,9 +105,9 @@ class ProcessesCli : public Cli {
   // Both ran through, and only the first one spoke.
   void expect_two(const std::vector<std::string>& arguments) const {
     const std::vector<pid_t> both = start_two(arguments);
-    EXPECT_EQ(code_of(both[0]), 0) << slurp(log(0));
-    EXPECT_EQ(code_of(both[1]), 0) << slurp(log(1));
-    EXPECT_EQ(slurp(log(1)), "");
+    EXPECT_EQ(code_of(both[0]), 0) << read_text(log(0));
+    EXPECT_EQ(code_of(both[1]), 0) << read_text(log(1));
+    EXPECT_EQ(read_text(log(1)), "");
   }
 
   bool wait_for_file(const std::string& name) const {
@@ -124,8 +116,8 @@ class ProcessesCli : public Cli {
   }
 
   void expect_same_epochs(const std::string& a, const std::string& b, double tolerance) const {
-    const json one = json::parse(slurp(path(a + "/run.json")))["epochs"];
-    const json two = json::parse(slurp(path(b + "/run.json")))["epochs"];
+    const json one = json::parse(read_text(path(a + "/run.json")))["epochs"];
+    const json two = json::parse(read_text(path(b + "/run.json")))["epochs"];
     ASSERT_EQ(one.size(), two.size());
     for (size_t i = 0; i < one.size(); ++i)
       for (const char* figure : {"train_loss", "val_loss"}) {
@@ -146,8 +138,8 @@ TEST_F(ProcessesCli, CalibrationGivesTheSameBytes) {
   shared.insert(shared.end(), {"-o", path("two")});
   expect_two(shared);
   for (const char* name : {"ranges.json", "plan.json", "model_int8.onnx"})
-    EXPECT_TRUE(slurp(path("one/") + name) == slurp(path("two/") + name)) << name;
-  const json one = json::parse(slurp(path("one/run.json"))), two = json::parse(slurp(path("two/run.json")));
+    EXPECT_TRUE(read_text(path("one/") + name) == read_text(path("two/") + name)) << name;
+  const json one = json::parse(read_text(path("one/run.json"))), two = json::parse(read_text(path("two/run.json")));
   EXPECT_EQ(one["quantized"]["top1"], two["quantized"]["top1"]);
   EXPECT_EQ(one["agreement"], two["agreement"]);
 }
@@ -157,7 +149,7 @@ TEST_F(ProcessesCli, TrainingGivesTheSameLosses) {
   ASSERT_EQ(octet("train " + r + " -q -o " + path("one")).code, 0);
   expect_two({"train", r, "-o", path("two")});
   expect_same_epochs("one", "two", 1e-5);
-  const json one = json::parse(slurp(path("one/run.json"))), two = json::parse(slurp(path("two/run.json")));
+  const json one = json::parse(read_text(path("one/run.json"))), two = json::parse(read_text(path("two/run.json")));
   EXPECT_EQ(one["eval"]["top1"], two["eval"]["top1"]);
 }
 
@@ -170,7 +162,7 @@ TEST_F(ProcessesCli, FineTuningGivesTheSameLosses) {
   expect_two({"qat", path("norm.onnx"), "--data", data, "--recipe", r, "-o", path("two")});
   // A sum that is rounded otherwise may turn a code by one.
   expect_same_epochs("one", "two", 1e-3);
-  const json one = json::parse(slurp(path("one/run.json"))), two = json::parse(slurp(path("two/run.json")));
+  const json one = json::parse(read_text(path("one/run.json"))), two = json::parse(read_text(path("two/run.json")));
   EXPECT_EQ(one["ptq"]["top1"], two["ptq"]["top1"]);
 }
 
@@ -197,8 +189,8 @@ TEST_F(ProcessesCli, LabelsOfBoxesAndMasksGiveTheSameLosses) {
     ASSERT_EQ(octet("train " + path(name + ".yaml") + " -q -o " + path(name + "1")).code, 0);
     expect_two({"train", path(name + ".yaml"), "-o", path(name + "2")});
     expect_same_epochs(name + "1", name + "2", 2e-5);
-    const json one = json::parse(slurp(path(name + "1/run.json"))),
-               two = json::parse(slurp(path(name + "2/run.json")));
+    const json one = json::parse(read_text(path(name + "1/run.json"))),
+               two = json::parse(read_text(path(name + "2/run.json")));
     for (size_t i = 0; i < 3; ++i) {
       const std::string figure = detection ? "val_map50" : "val_miou";
       EXPECT_NEAR(one["epochs"][i][figure].get<double>(), two["epochs"][i][figure].get<double>(), 0.05);
@@ -209,45 +201,45 @@ TEST_F(ProcessesCli, LabelsOfBoxesAndMasksGiveTheSameLosses) {
 TEST_F(ProcessesCli, ALostProcessEndsTheJobAndTheCheckpointStays) {
   const std::string r = recipe(100000, "checkpoints: {every_epochs: 1, tensorboard: false}\n");
   const std::vector<pid_t> both = start_two({"train", r, "-o", path("o"), "-q"});
-  ASSERT_TRUE(wait_for_file("o/checkpoint.bin")) << slurp(log(0));
+  ASSERT_TRUE(wait_for_file("o/checkpoint.bin")) << read_text(log(0));
   ::kill(both[1], SIGKILL);
   const auto begin = Clock::now();
   EXPECT_EQ(code_of(both[0]), 6);
   EXPECT_LT(Clock::now() - begin, 15s);
   (void)code_of(both[1]);
-  const std::string said = slurp(log(0));
+  const std::string said = read_text(log(0));
   EXPECT_LE(std::count(said.begin(), said.end(), '\n'), 1) << said;
   for (const char* word : {"process 1 of 2 was lost", "--resume"})
     EXPECT_NE(said.find(word), std::string::npos) << said;
   // One process goes on from it.
   const std::vector<pid_t> rest = {start({"train", r, "-o", path("o"), "--resume"}, 0, 1, 1)};
-  for (int i = 0; i < 1000 && slurp(log(0)).find("epoch") == std::string::npos; ++i)
+  for (int i = 0; i < 1000 && read_text(log(0)).find("epoch") == std::string::npos; ++i)
     std::this_thread::sleep_for(10ms);
   ::kill(rest[0], SIGINT);
   EXPECT_EQ(code_of(rest[0]), 130);
-  EXPECT_EQ(slurp(log(0)).find("epoch 1/"), std::string::npos) << slurp(log(0));
+  EXPECT_EQ(read_text(log(0)).find("epoch 1/"), std::string::npos) << read_text(log(0));
 }
 
 TEST_F(ProcessesCli, TheFirstProcessLostIsNamedToo) {
   const std::vector<pid_t> both = start_two({"train", recipe(100000), "-o", path("o"), "-q"});
-  ASSERT_TRUE(wait_for_file("o/checkpoint.bin")) << slurp(log(0));
+  ASSERT_TRUE(wait_for_file("o/checkpoint.bin")) << read_text(log(0));
   ::kill(both[0], SIGKILL);
   EXPECT_EQ(code_of(both[1]), 6);
   (void)code_of(both[0]);
-  EXPECT_NE(slurp(log(1)).find("process 0 of 2 was lost"), std::string::npos) << slurp(log(1));
+  EXPECT_NE(read_text(log(1)).find("process 0 of 2 was lost"), std::string::npos) << read_text(log(1));
 }
 
 TEST_F(ProcessesCli, AnInterruptionOfAllIsOneCheckpointThatTwoResume) {
   const std::string r = recipe(6, "checkpoints: {every_epochs: 100}\n");
   ASSERT_EQ(octet("train " + r + " -q -o " + path("one")).code, 0);
   const std::vector<pid_t> both = start_two({"train", r, "-o", path("two")});
-  for (int i = 0; i < 2000 && slurp(log(0)).find("epoch 1/") == std::string::npos; ++i)
+  for (int i = 0; i < 2000 && read_text(log(0)).find("epoch 1/") == std::string::npos; ++i)
     std::this_thread::sleep_for(2ms);
   for (pid_t child : both) ::kill(child, SIGINT);
-  EXPECT_EQ(code_of(both[0]), 130) << slurp(log(0));
-  EXPECT_EQ(code_of(both[1]), 130) << slurp(log(1));
-  EXPECT_NE(slurp(log(0)).find("interrupted in epoch"), std::string::npos) << slurp(log(0));
-  EXPECT_EQ(slurp(log(1)), "");
+  EXPECT_EQ(code_of(both[0]), 130) << read_text(log(0));
+  EXPECT_EQ(code_of(both[1]), 130) << read_text(log(1));
+  EXPECT_NE(read_text(log(0)).find("interrupted in epoch"), std::string::npos) << read_text(log(0));
+  EXPECT_EQ(read_text(log(1)), "");
   expect_two({"train", r, "-o", path("two"), "--resume"});
   expect_same_epochs("one", "two", 1e-5);
 }
@@ -263,8 +255,8 @@ TEST_F(ProcessesCli, WrongVariablesAndErrorsAreOneSentence) {
   const std::vector<pid_t> both = start_two({"train", path("missing.yaml"), "-o", path("o")});
   EXPECT_EQ(code_of(both[0]), 3);
   EXPECT_EQ(code_of(both[1]), 3);
-  EXPECT_NE(slurp(log(0)).find("missing.yaml"), std::string::npos);
-  EXPECT_EQ(slurp(log(1)), "");
+  EXPECT_NE(read_text(log(0)).find("missing.yaml"), std::string::npos);
+  EXPECT_EQ(read_text(log(1)), "");
 }
 
 }  // namespace

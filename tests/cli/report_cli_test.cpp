@@ -9,10 +9,6 @@ namespace {
 
 class ReportCli : public Cli {
  protected:
-  static std::string slurp(const std::string& path) {
-    std::ifstream in(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
-  }
   void quantize() const {
     const Outcome out =
         octet("quantize " + model_ + " --data " + data() + " --max-drop 100 --report -q -o " + path("out"));
@@ -24,7 +20,7 @@ TEST_F(ReportCli, EveryCommandAddsItsPart) {
   quantize();
   const std::string out = path("out"), int8 = out + "/model_int8.onnx", engine = out + "/model.octet";
   for (const char* name : {"report.html", "statistics.json"}) EXPECT_TRUE(fs::exists(out + "/" + name)) << name;
-  EXPECT_EQ(nlohmann::json::parse(slurp(out + "/run.json"))["max_drop"], 100);
+  EXPECT_EQ(nlohmann::json::parse(read_text(out + "/run.json"))["max_drop"], 100);
   for (const std::string& command :
        {"compile " + int8 + " -o " + engine + " --no-timing -q", "bench " + engine + " " + model_ + " --runs 5 -q",
         "compare " + model_ + " " + int8 + " -q --data " + data_of(path("x.npy"))}) {
@@ -47,16 +43,16 @@ TEST_F(ReportCli, FiguresAreFilesWithTheirNumbers) {
   const Outcome out = octet("report " + path("out") + " --figures " + path("figures"));
   if (out.text.find("was not built") != std::string::npos) GTEST_SKIP() << "built without Debian's libmozjs-102-dev";
   ASSERT_EQ(out.code, 0) << out.text;
-  const auto statistics = nlohmann::json::parse(slurp(path("out/statistics.json")))["tensors"];
+  const auto statistics = nlohmann::json::parse(read_text(path("out/statistics.json")))["tensors"];
   size_t histograms = 0;
   for (const auto& entry : fs::directory_iterator(path("figures"))) {
-    const std::string text = slurp(entry.path()), name = entry.path().filename();
+    const std::string text = read_text(entry.path()), name = entry.path().filename();
     EXPECT_TRUE(name.ends_with(".csv") || (text.starts_with("<?xml") && text.ends_with("</svg>\n"))) << name;
     if (name.starts_with("histogram-") && name.ends_with(".csv")) ++histograms;
   }
   EXPECT_EQ(histograms, statistics.size());
-  const std::string accuracy = slurp(path("figures/accuracy.csv"));
-  const auto run = nlohmann::json::parse(slurp(path("out/run.json")));
+  const std::string accuracy = read_text(path("figures/accuracy.csv"));
+  const auto run = nlohmann::json::parse(read_text(path("out/run.json")));
   // network, run, metric, score, ...
   const size_t row = accuracy.find("\r\nINT8 selective,");
   ASSERT_NE(row, std::string::npos) << accuracy;
@@ -66,7 +62,7 @@ TEST_F(ReportCli, FiguresAreFilesWithTheirNumbers) {
   EXPECT_NEAR(std::stod(cell), run["quantized"]["top1"].get<double>(), 1e-3);
   const Outcome again = octet("report " + path("out") + " --figures " + path("again"));
   ASSERT_EQ(again.code, 0);
-  EXPECT_EQ(slurp(path("again/accuracy.svg")), slurp(path("figures/accuracy.svg")));
+  EXPECT_EQ(read_text(path("again/accuracy.svg")), read_text(path("figures/accuracy.svg")));
 }
 
 TEST_F(ReportCli, WrongUseIsRefusedInASentence) {

@@ -19,10 +19,7 @@ using test::Outcome;
 
 class SearchCli : public test::Cli {
  protected:
-  std::string read(const std::string& name) const {
-    std::ifstream file(path(name));
-    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  }
+  std::string read(const std::string& name) const { return test::read_text(path(name)); }
 };
 
 TEST_F(SearchCli, SensitivityWritesTableJsonAndARecipeThatWorks) {

@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <thread>
 
 #include "cli_fixture.h"
@@ -12,13 +11,6 @@ namespace octet::test {
 namespace {
 
 using namespace std::chrono_literals;
-
-std::string slurp(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::stringstream s;
-  s << in.rdbuf();
-  return s.str();
-}
 
 class TrainingCli : public Cli {
  protected:
@@ -55,7 +47,7 @@ TEST_F(TrainingCli, KilledAndInterruptedRunsResumeToTheSameBytes) {
   const std::string r = recipe("r.yaml", "checkpoints: {every_epochs: 2, every_steps: 3}\n", 120);
   const Outcome whole = octet("train " + r + " -o " + path("whole") + " --threads 1 -q");
   ASSERT_EQ(whole.code, 0) << whole.text;
-  const std::string expected = slurp(path("whole/model.onnx"));
+  const std::string expected = read_text(path("whole/model.onnx"));
   ASSERT_GT(expected.size(), 1000u);
   const std::vector<std::string> arguments = {"train", r, "-o", path("cut"), "--threads", "1", "-q", "--resume"};
   const int killed = stop_after_checkpoint(start(arguments), path("cut"), SIGKILL);
@@ -71,8 +63,8 @@ TEST_F(TrainingCli, KilledAndInterruptedRunsResumeToTheSameBytes) {
   const Outcome rest = octet("train " + r + " -o " + path("cut") + " --threads 1 --resume");
   ASSERT_EQ(rest.code, 0) << rest.text;
   EXPECT_NE(rest.text.find("resumed after"), std::string::npos) << rest.text;
-  EXPECT_TRUE(slurp(path("cut/model.onnx")) == expected);
-  const auto run = nlohmann::json::parse(slurp(path("cut/run.json")));
+  EXPECT_TRUE(read_text(path("cut/model.onnx")) == expected);
+  const auto run = nlohmann::json::parse(read_text(path("cut/run.json")));
   EXPECT_EQ(run["epochs"].size(), 120u);
 }
 
@@ -80,7 +72,7 @@ TEST_F(TrainingCli, KilledAndInterruptedRunsResumeToTheSameBytes) {
 TEST_F(TrainingCli, OtherDataOfTheSameKindIsPreparedAsTheRecipeSays) {
   const std::string plain = recipe("plain.yaml", "", 2);
   const std::string scaled = recipe("scaled.yaml", "", 2);
-  std::string text = slurp(scaled);
+  std::string text = read_text(scaled);
   const std::string from = "train_data: 'npy:x.npy?labels=y.npy'",
                     to = from.substr(0, from.size() - 1) + "&scale=0.5'";
   ASSERT_NE(text.find(from), std::string::npos);
@@ -90,7 +82,7 @@ TEST_F(TrainingCli, OtherDataOfTheSameKindIsPreparedAsTheRecipeSays) {
   const auto trained = [&](const std::string& arguments, const std::string& folder) {
     const Outcome outcome = octet("train " + arguments + " --threads 1 -q -o " + path(folder));
     EXPECT_EQ(outcome.code, 0) << outcome.text;
-    return slurp(path(folder + "/model.onnx"));
+    return read_text(path(folder + "/model.onnx"));
   };
   const std::string expected = trained(scaled, "a");
   EXPECT_TRUE(trained(scaled + moved + "'", "b") == expected);
@@ -103,7 +95,7 @@ TEST_F(TrainingCli, OtherDataOfTheSameKindIsPreparedAsTheRecipeSays) {
 // The same for octet qat: a network of pixels 0..1 must not be fine-tuned on others because the data lies elsewhere.
 TEST_F(TrainingCli, FineTuningOnOtherDataOfTheSameKindPreparesItAsTheRecipeSays) {
   (void)recipe("r.yaml", "", 20);
-  std::string text = slurp(path("r.yaml"));
+  std::string text = read_text(path("r.yaml"));
   for (const std::string key : {"train_data", "val_data"}) {
     const std::string from = key + ": 'npy:x.npy?labels=y.npy'";
     ASSERT_NE(text.find(from), std::string::npos);
@@ -116,8 +108,8 @@ TEST_F(TrainingCli, FineTuningOnOtherDataOfTheSameKindPreparesItAsTheRecipeSays)
     const Outcome outcome = octet("qat " + model_ + " --recipe " + path("scaled.yaml") +
                                   " --regime naive --threads 1 -q " + arguments + " -o " + path(folder));
     EXPECT_EQ(outcome.code, 0) << outcome.text;
-    const auto run = nlohmann::json::parse(slurp(path(folder + "/run.json")));
-    return slurp(path(folder + "/model_int8.onnx")) + run["epochs"][0]["train_loss"].dump() +
+    const auto run = nlohmann::json::parse(read_text(path(folder + "/run.json")));
+    return read_text(path(folder + "/model_int8.onnx")) + run["epochs"][0]["train_loss"].dump() +
            run["epochs"][0]["val_loss"].dump() + run["float"]["top1"].dump();
   };
   const std::string expected = tuned("", "a");
@@ -169,7 +161,7 @@ TEST_F(TrainingCli, OneFolderIsPreparedAlikeForTrainingAndProof) {
   const auto losses = [&](const std::string& arguments) {
     const Outcome out = octet("train " + arguments + " --threads 1 -q -o " + path("o"));
     EXPECT_EQ(out.code, 0) << out.text;
-    const auto run = nlohmann::json::parse(slurp(path("o/run.json")));
+    const auto run = nlohmann::json::parse(read_text(path("o/run.json")));
     return run["epochs"][0]["train_loss"].dump() + " " + run["epochs"][0]["val_loss"].dump();
   };
   const std::string expected = losses(path("right.yaml")), data = " --data 'cifar10:" + path("cifar");
@@ -202,10 +194,12 @@ TEST_F(TrainingCli, FineTuningWritesWhatQuantizeWrites) {
   ASSERT_EQ(out.code, 0) << out.text;
   for (const char* word : {"max_epochs", "20", "0.0005", "calibrated", "fine-tuned"})
     EXPECT_NE(out.text.find(word), std::string::npos) << word << " not in " << out.text;
-  for (const char* name : {"model_int8.onnx", "ranges.json", "plan.json", "statistics.json", "run.json", "report.html"})
+  for (const char* name :
+       {"model_int8.onnx", "ranges.json", "plan.json", "statistics.json", "run.json", "report.html"})
     EXPECT_TRUE(fs::exists(path("q/" + std::string(name)))) << name;
-  EXPECT_NE(slurp(path("q/metrics.jsonl")).find("\"range/"), std::string::npos) << "learned ranges are not logged";
-  const auto run = nlohmann::json::parse(slurp(path("q/run.json")));
+  EXPECT_NE(read_text(path("q/metrics.jsonl")).find("\"range/"), std::string::npos)
+      << "learned ranges are not logged";
+  const auto run = nlohmann::json::parse(read_text(path("q/run.json")));
   EXPECT_EQ(run["epochs"].size(), 2u);
   EXPECT_FALSE(run["recipe_changes"].empty());
   EXPECT_TRUE(run.contains("ptq") && run.contains("float"));

@@ -79,6 +79,15 @@ std::string operators(const Graph& graph) {
   return text;
 }
 
+std::string constant_bytes(const Graph& graph) {
+  std::string all;
+  for (size_t i = 0; i < graph.value_count(); ++i) {
+    const Value& v = graph.value(static_cast<ValueId>(i));
+    if (v.constant) all.append(v.constant->data<char>(), static_cast<size_t>(v.constant->nbytes()));
+  }
+  return all;
+}
+
 std::string data_folder() {
   const char* given = std::getenv("OCTET_DATA");
   const std::filesystem::path folder =

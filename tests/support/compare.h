@@ -21,6 +21,9 @@ std::vector<std::string> output_names(const Graph& graph);
 // "Conv Relu MaxPool": the operators in order, for short assertions.
 std::string operators(const Graph& graph);
 
+// The bytes of all constants, one after the other: equal for networks with the same weights.
+std::string constant_bytes(const Graph& graph);
+
 // Folder of real networks and data: $OCTET_DATA, else ../shared/data beside the sources; "" when there is none.
 std::string data_folder();
 

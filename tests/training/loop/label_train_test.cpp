@@ -7,6 +7,7 @@
 
 #include "data/image.h"
 #include "octet/train.h"
+#include "support/compare.h"
 #include "support/label_networks.h"
 #include "support/scenes.h"
 
@@ -14,6 +15,7 @@ namespace octet {
 namespace {
 
 namespace fs = std::filesystem;
+using test::constant_bytes;
 using test::small_detector;
 using test::small_segmenter;
 
@@ -65,15 +67,6 @@ class LabelTrain : public ::testing::Test {
     r.augmentation.horizontal_flip = 0.5;
     j.run.threads = 1;
     return j;
-  }
-
-  static std::string bytes_of(const Graph& graph) {
-    std::string all;
-    for (size_t i = 0; i < graph.value_count(); ++i) {
-      const Value& v = graph.value(static_cast<ValueId>(i));
-      if (v.constant) all.append(v.constant->data<char>(), static_cast<size_t>(v.constant->nbytes()));
-    }
-    return all;
   }
 
   EvalReport evaluated(const Graph& graph, Task task, const std::string& split) const {
@@ -186,8 +179,8 @@ TEST_F(LabelTrain, TheSameBytesWithAnyNumberOfWorkersAndResumed) {
     j.recipe.workers = workers;
     const auto r = train_network(j);
     ASSERT_TRUE(r.is_ok()) << r.status().message();
-    if (first.empty()) first = bytes_of(r->graph);
-    EXPECT_EQ(bytes_of(r->graph), first);
+    if (first.empty()) first = constant_bytes(r->graph);
+    EXPECT_EQ(constant_bytes(r->graph), first);
   }
   fs::create_directories(folder_ / "run");
   j.folder = (folder_ / "run").string();
@@ -200,7 +193,7 @@ TEST_F(LabelTrain, TheSameBytesWithAnyNumberOfWorkersAndResumed) {
   j.resume = true;
   const auto resumed = train_network(j);
   ASSERT_TRUE(resumed.is_ok()) << resumed.status().message();
-  EXPECT_EQ(bytes_of(resumed->graph), first);
+  EXPECT_EQ(constant_bytes(resumed->graph), first);
 }
 
 TEST_F(LabelTrain, PicturesWithoutThingsAreBackground) {

@@ -10,12 +10,14 @@
 #include <limits>
 
 #include "octet/onnx.h"
+#include "support/compare.h"
 #include "support/random_graph.h"
 
 namespace octet {
 namespace {
 
 namespace fs = std::filesystem;
+using test::constant_bytes;
 using test::Random;
 
 // conv, batch norm, relu, pool, classifier; `softmax` ends it with probabilities.
@@ -124,15 +126,6 @@ class Train : public ::testing::Test {
     return j;
   }
 
-  static std::string bytes_of(const Graph& graph) {
-    std::string all;
-    for (size_t i = 0; i < graph.value_count(); ++i) {
-      const Value& v = graph.value(static_cast<ValueId>(i));
-      if (v.constant) all.append(v.constant->data<char>(), static_cast<size_t>(v.constant->nbytes()));
-    }
-    return all;
-  }
-
   // Interrupts after `steps` steps, and resumes until it is through; the weights at the end.
   std::string in_pieces(TrainJob j, int64_t steps) const {
     for (int piece = 0; piece < 50; ++piece) {
@@ -146,7 +139,7 @@ class Train : public ::testing::Test {
       const auto result = train_network(j);
       if (result.is_ok()) {
         EXPECT_GT(piece, 2);
-        return bytes_of(result->graph);
+        return constant_bytes(result->graph);
       }
       EXPECT_EQ(result.status().code(), StatusCode::kCancelled) << result.status().message();
       EXPECT_NE(result.status().message().find("--resume"), std::string::npos);
@@ -189,10 +182,10 @@ TEST_F(Train, TheSameJobGivesTheSameBytesWithAnyNumberOfWorkers) {
     j.recipe.workers = workers;
     const auto r = train_network(j);
     ASSERT_TRUE(r.is_ok()) << r.status().message();
-    if (first.empty()) first = bytes_of(r->graph);
-    EXPECT_EQ(bytes_of(r->graph), first);
+    if (first.empty()) first = constant_bytes(r->graph);
+    EXPECT_EQ(constant_bytes(r->graph), first);
   }
-  EXPECT_NE(first, bytes_of(g));
+  EXPECT_NE(first, constant_bytes(g));
 }
 
 TEST_F(Train, ResumedRunsEndInTheSameBytes) {
@@ -209,7 +202,7 @@ TEST_F(Train, ResumedRunsEndInTheSameBytes) {
     ASSERT_TRUE(whole.is_ok()) << whole.status().message();
     j.folder = (folder_ / "b").string();
     // 6 batches and 3 of validation an epoch: 5 stops in both.
-    EXPECT_EQ(in_pieces(j, 5), bytes_of(whole->graph));
+    EXPECT_EQ(in_pieces(j, 5), constant_bytes(whole->graph));
   }
 }
 
@@ -221,7 +214,7 @@ TEST_F(Train, GradientsOfSeveralBatchesResumeAtTheirBoundary) {
   const auto whole = train_network(j);
   ASSERT_TRUE(whole.is_ok()) << whole.status().message();
   j.folder = (folder_ / "b").string();
-  EXPECT_EQ(in_pieces(j, 5), bytes_of(whole->graph));
+  EXPECT_EQ(in_pieces(j, 5), constant_bytes(whole->graph));
 }
 
 TEST_F(Train, ACheckpointOfSomethingElseIsRefused) {
@@ -282,7 +275,7 @@ TEST_F(Train, ProbabilitiesAtTheEndAreLookedBehind) {
   a.recipe.max_epochs = b.recipe.max_epochs = 1;
   const auto ra = train_network(a), rb = train_network(b);
   ASSERT_TRUE(ra.is_ok() && rb.is_ok()) << rb.status().message();
-  EXPECT_EQ(bytes_of(ra->graph), bytes_of(rb->graph));
+  EXPECT_EQ(constant_bytes(ra->graph), constant_bytes(rb->graph));
 }
 
 TEST_F(Train, DevicesAndTasksThatAreNotThereAreRefused) {
@@ -405,8 +398,8 @@ TEST_F(Train, FineTuningKeepsBatchNormsWhenTheRecipeSaysSo) {
     EXPECT_EQ(r->qat_eval->arithmetic, "integer");
     EXPECT_GE(r->qat_eval->score(), r->ptq.float_eval->score() - 10);
     if (r->trained.best_epoch == 0) continue;
-    if (folded.empty()) folded = bytes_of(r->trained.graph);
-    else EXPECT_NE(bytes_of(r->trained.graph), folded);
+    if (folded.empty()) folded = constant_bytes(r->trained.graph);
+    else EXPECT_NE(constant_bytes(r->trained.graph), folded);
   }
 }
 
